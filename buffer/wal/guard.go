@@ -1,0 +1,100 @@
+package wal
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"hydrant/internal/vfs"
+	"hydrant/record"
+)
+
+// Guard watches over the disk that all logs of a data directory share: it keeps a floor of free space,
+// so that a full disk can always drain, and it keeps the guaranteed share of each stream free of the backlog
+// of the others. Safe for concurrent use.
+type Guard struct {
+	fs       vfs.FS
+	dir      string
+	minFree  int64
+	mu       sync.Mutex
+	promised int64 // guaranteed bytes that their streams do not use yet
+}
+
+// NewGuard watches the disk that holds dir; below minFree bytes of free space puts are refused.
+func NewGuard(fs vfs.FS, dir string, minFree int64) *Guard {
+	return &Guard{fs: fs, dir: dir, minFree: minFree}
+}
+
+// Share is what one stream may take of the disk.
+type Share struct {
+	guard      *Guard
+	maxBacklog int64
+	guaranteed int64
+	used       int64
+	extra      func() int64
+}
+
+// NewShare registers a stream. Its backlog may grow to maxBacklog bytes (0: without limit but the disk's);
+// guaranteed bytes stay free for it whatever the others do. extra, when not nil, adds what waits outside the log (spool, temporary files).
+func (g *Guard) NewShare(maxBacklog, guaranteed int64, extra func() int64) *Share {
+	if extra == nil {
+		extra = func() int64 { return 0 }
+	}
+	s := &Share{guard: g, maxBacklog: maxBacklog, guaranteed: guaranteed, extra: extra}
+	g.mu.Lock()
+	g.promised += guaranteed
+	g.mu.Unlock()
+	return s
+}
+
+func (s *Share) open(used int64) int64 { return max(0, s.guaranteed-used) }
+
+// use notes how many bytes of the stream wait for delivery now.
+func (s *Share) use(used int64) {
+	s.guard.mu.Lock()
+	s.guard.promised += s.open(used) - s.open(s.used)
+	s.used = used
+	s.guard.mu.Unlock()
+}
+
+func (s *Share) leave() {
+	s.guard.mu.Lock()
+	s.guard.promised -= s.open(s.used)
+	s.guaranteed = 0
+	s.guard.mu.Unlock()
+}
+
+// admit says why n more bytes may not be taken in, with waiting bytes in the backlog already.
+func (s *Share) admit(waiting, n int64) error {
+	waiting += s.extra()
+	if s.maxBacklog > 0 && waiting+n > s.maxBacklog {
+		return &record.Unavailable{
+			Reason:     fmt.Sprintf("the backlog is full: %d of %d bytes (max_backlog) wait for delivery", waiting, s.maxBacklog),
+			RetryAfter: time.Second,
+		}
+	}
+	free, err := s.guard.fs.FreeBytes(s.guard.dir)
+	if err != nil {
+		return &record.Unavailable{Reason: "free disk space cannot be read: " + err.Error(), RetryAfter: time.Second}
+	}
+	s.guard.mu.Lock()
+	others := s.guard.promised - s.open(waiting)
+	s.guard.mu.Unlock()
+	if waiting+n <= s.guaranteed {
+		others = 0
+	}
+	if free-n-others < s.guard.minFree {
+		return &record.Unavailable{
+			Reason: fmt.Sprintf("the disk is full: %d bytes are free; %d are kept free (min_free) and %d are guaranteed to other streams",
+				free, s.guard.minFree, others),
+			RetryAfter: time.Second,
+		}
+	}
+	return nil
+}
+
+// Low says that the disk is below its floor: spares and retained records should go.
+func (g *Guard) Low() bool {
+	free, err := g.fs.FreeBytes(g.dir)
+	return err == nil && free < g.minFree+2*SegmentBytes
+}

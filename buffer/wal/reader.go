@@ -1,0 +1,265 @@
+package wal
+
+import (
+	"encoding/binary"
+	"io"
+	"time"
+
+	"hydrant/record"
+)
+
+// Reader walks a log's frames up to the durable end. It holds the file it reads, so that it is not reused meanwhile.
+// Not safe for concurrent use; many readers of one log are.
+type Reader struct {
+	l     *Log
+	seg   *segment
+	scan  scan
+	off   int64
+	want  record.Position // frames that end below it are skipped
+	frame Frame
+}
+
+// Frame is one put as it stands in the log. It is valid until the next call of its Reader.
+type Frame struct {
+	r         *Reader
+	h         frameHeader
+	off       int64
+	epoch     record.Epoch
+	logOffset int64 // where the frame begins, in bytes since the log began
+}
+
+// NewReader returns a reader whose first frame holds the record at from, or the next one there is.
+func (l *Log) NewReader(from record.Position) *Reader {
+	return &Reader{l: l, want: from}
+}
+
+// Close lets go of the file.
+func (r *Reader) Close() {
+	if r.seg != nil {
+		r.l.mu.Lock()
+		r.seg.refs--
+		r.l.mu.Unlock()
+		r.seg = nil
+	}
+}
+
+// Next returns the next frame, io.EOF at the durable end (more may come later). Damage is set aside, reported and skipped.
+func (r *Reader) Next() (*Frame, error) {
+	for {
+		if r.seg == nil && !r.acquire() {
+			return nil, io.EOF
+		}
+		end, last := r.limits()
+		r.scan.end = end
+		if r.off >= end {
+			if last {
+				return nil, io.EOF
+			}
+			r.leave()
+			continue
+		}
+		h, ok, err := r.scan.header(r.off)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			if err := r.resync(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		at := r.off
+		r.off += h.size()
+		if h.count == 0 || h.lastPos() < r.want {
+			continue
+		}
+		r.want = h.lastPos() + 1
+		r.frame = Frame{r: r, h: h, off: at, epoch: r.seg.epoch, logOffset: r.seg.logOffset + at - headerBytes}
+		return &r.frame, nil
+	}
+}
+
+// acquire takes hold of the segment with the record at want, or the first one behind it.
+func (r *Reader) acquire() bool {
+	r.l.mu.Lock()
+	defer r.l.mu.Unlock()
+	for _, s := range r.l.segs {
+		if s.empty() || s.lastPos < r.want {
+			continue
+		}
+		s.refs++
+		r.seg, r.off = s, headerBytes
+		r.scan = scan{file: s.file, salt: s.salt}
+		return true
+	}
+	return false
+}
+
+func (r *Reader) limits() (end int64, last bool) {
+	r.l.mu.Lock()
+	defer r.l.mu.Unlock()
+	segs := r.l.segs
+	return r.seg.end, len(segs) == 0 || segs[len(segs)-1] == r.seg
+}
+
+// leave lets go of a segment that was read to its end.
+func (r *Reader) leave() {
+	r.l.mu.Lock()
+	r.want = max(r.want, r.seg.lastPos+1)
+	r.l.mu.Unlock()
+	r.Close()
+}
+
+// resync sets an unreadable stretch aside and moves behind it.
+func (r *Reader) resync() error {
+	at, h, found, err := r.scan.find(r.off+1, 0)
+	if err != nil {
+		return err
+	}
+	to := r.scan.end
+	d := Damage{File: r.seg.path, Offset: r.off, From: r.want, Why: "frame header damaged"}
+	if found {
+		to, d.To = at, h.firstPos-1
+	} else {
+		r.l.mu.Lock()
+		d.To = r.seg.lastPos
+		r.l.mu.Unlock()
+	}
+	d.Bytes = to - r.off
+	r.note(d)
+	r.off = to
+	return nil
+}
+
+func (r *Reader) note(d Damage) {
+	r.l.mu.Lock()
+	defer r.l.mu.Unlock()
+	if !r.l.seen[damageKey{d.File, d.Offset, d.From}] {
+		d.Copy = r.l.setAside(r.seg, d.Offset, d.Bytes)
+		r.l.report(d)
+	}
+}
+
+// First is the identity of the frame's first record.
+func (f *Frame) First() record.ID { return record.ID{Epoch: f.epoch, Pos: f.h.firstPos} }
+
+// Last is the position of its last record.
+func (f *Frame) Last() record.Position { return f.h.lastPos() }
+
+// ArrivalMillis is when the put was accepted.
+func (f *Frame) ArrivalMillis() int64 { return f.h.arrival }
+
+// Bytes is the number of record bytes.
+func (f *Frame) Bytes() int64 { return int64(f.h.payload) }
+
+// Offset is where the frame begins, in frame bytes since the log began.
+func (f *Frame) Offset() int64 { return f.logOffset }
+
+// EndOffset is where it ends.
+func (f *Frame) EndOffset() int64 { return f.logOffset + f.h.size() }
+
+// Sizes calls visit with position and length of each record, in order, until it returns false. It reads no record bytes
+// but the tail; a damaged tail counts as one record of the whole length.
+func (f *Frame) Sizes(visit func(pos record.Position, n int) bool) error {
+	n := tailBytes(int(f.h.payload), int(f.h.count))
+	s := &f.r.scan
+	tail, err := s.win.at(s.file, f.off+frameHeaderBytes+int64(f.h.payload), n, n, s.end)
+	if err != nil {
+		return err
+	}
+	if len(tail) < n || !checkTail(tail, &f.h) {
+		visit(f.h.lastPos(), int(f.h.payload))
+		return nil
+	}
+	ends := tail[4*blocksOf(int(f.h.payload)):]
+	prev := uint32(0)
+	for i := range int(f.h.count) {
+		e := binary.LittleEndian.Uint32(ends[4*i:])
+		if !visit(f.h.firstPos+record.Position(i), int(e-prev)) {
+			return nil
+		}
+		prev = e
+	}
+	return nil
+}
+
+// Records calls visit with each record from first to last that is intact, in order. What is damaged is set aside and
+// reported; the other records of the put are delivered. The data is valid until visit returns.
+func (f *Frame) Records(first, last record.Position, visit func(record.Record) error) error {
+	s := &f.r.scan
+	b, err := s.win.at(s.file, f.off, int(f.h.size()), s.ahead(), s.end)
+	if err != nil {
+		return err
+	}
+	if int64(len(b)) < f.h.size() {
+		f.damaged(f.off, f.h.size(), f.h.firstPos, f.h.lastPos(), "file is shorter than the frame")
+		return nil
+	}
+	payload, tail := splitFrame(b, &f.h)
+	if !checkTail(tail, &f.h) {
+		f.damaged(f.off, f.h.size(), f.h.firstPos, f.h.lastPos(), "record index damaged")
+		return nil
+	}
+	bad := f.badBlocks(payload, tail)
+	ends := tail[4*blocksOf(len(payload)):]
+	r := record.Record{ID: f.First(), ArrivalMillis: f.h.arrival}
+	from := uint32(0)
+	for i := range int(f.h.count) {
+		to := binary.LittleEndian.Uint32(ends[4*i:])
+		r.Pos = f.h.firstPos + record.Position(i)
+		r.Data = payload[from:to]
+		if r.Pos > last {
+			break
+		}
+		if r.Pos >= first && !touches(bad, from, to) {
+			if err := visit(r); err != nil {
+				return err
+			}
+		}
+		from = to
+	}
+	return nil
+}
+
+// badBlocks checks all blocks and reports those that are damaged.
+func (f *Frame) badBlocks(payload, tail []byte) (bad []int) {
+	for i := range blocksOf(len(payload)) {
+		if blockOK(payload, tail, i) {
+			continue
+		}
+		bad = append(bad, i)
+		n := min(blockBytes, len(payload)-i*blockBytes)
+		f.damaged(f.off+frameHeaderBytes+int64(i*blockBytes), int64(n), f.h.firstPos, f.h.lastPos(), "records damaged")
+	}
+	return bad
+}
+
+func touches(bad []int, from, to uint32) bool {
+	for _, b := range bad {
+		if from < uint32((b+1)*blockBytes) && to > uint32(b*blockBytes) {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *Frame) damaged(off, n int64, from, to record.Position, why string) {
+	f.r.note(Damage{File: f.r.seg.path, Offset: off, Bytes: n, From: from, To: to, Why: why})
+}
+
+// Wait returns when the log holds something at or behind pos, after the time given, or when stop is closed.
+func (l *Log) Wait(pos record.Position, d time.Duration, stop <-chan struct{}) {
+	l.mu.Lock()
+	grown, there := l.grown, l.durable > pos
+	l.mu.Unlock()
+	if there {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-grown:
+	case <-t.C:
+	case <-stop:
+	}
+}

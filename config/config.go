@@ -1,0 +1,118 @@
+// Package config owns one struct tree for the daemon and its streams. Strict YAML and the Firehose
+// API's CreateDeliveryStream become the same Stream, with the same defaults and checks. It opens no
+// port, makes no folder and calls no service: checking a configuration starts nothing.
+package config
+
+import "time"
+
+// Bytes is a size; in YAML "64MB", "10GB", "512KB" or a plain number of bytes (KB = 2^10, MB = 2^20, GB = 2^30).
+type Bytes int64
+
+// Duration is a time span; in YAML "300s", "5m", "24h".
+type Duration time.Duration
+
+// Config is the whole file.
+type Config struct {
+	Listen          string   // records and control API, default 127.0.0.1:4573
+	Admin           string   // metrics, health, console, default 127.0.0.1:4574
+	DataDir         string   // default ./hydrant-data
+	AWS             AWS      // what ARNs say and where SDK clients point
+	ObjectStore     string   // "file" (default): buckets are folders under DataDir/s3; "s3"
+	NoAuth          bool     // `auth: none` was written out
+	ShutdownTimeout Duration // default 25s
+	Shutdown        string   // "deliver" (default) or "keep"
+	MinFree         Bytes    // free space below which puts are refused, default 256MB
+	Log             Logging
+	Streams         []Stream
+}
+
+// AWS names the account and region that ARNs carry.
+type AWS struct {
+	Region    string // default us-east-1
+	AccountID string // default 000000000000
+}
+
+// Logging of the daemon itself.
+type Logging struct {
+	Format string // "text" (default) or "json"
+	Level  string // debug, info (default), warn, error
+}
+
+// Stream is what a delivery stream is and does: the spec that YAML and the API share.
+// It is stored as JSON in the data directory, one immutable version after the other; it holds no secret.
+type Stream struct {
+	Name             string
+	Source           Source
+	Buffer           Buffer
+	Format           string // json (newline-delimited, YAML's default) | raw (the API's default)
+	Compression      string // none | gzip | snappy | hadoop-snappy | zip | zstd
+	CompressionLevel int    // 0: the codec's default
+	Destination      Destination
+	Retry            Retry
+	Backup           Backup
+	Tags             map[string]string `json:",omitempty"`
+	API              *APIFields        `json:",omitempty"` // set for streams made by the API
+	Line             int               `json:"-"`          // in the YAML file, for messages
+}
+
+// Source says where records come from. Exactly one is set; Direct is the default.
+type Source struct {
+	Direct *Direct `json:",omitempty"`
+}
+
+// Direct takes puts over the API and HTTP.
+type Direct struct{}
+
+// Buffer says when a batch closes and how much may wait.
+type Buffer struct {
+	Size       Bytes    // 1MB to 128MB of record bytes as received, default 5MB
+	Interval   Duration // 0 to 900s from the first record's arrival, default 300s
+	MaxBacklog Bytes    // log bytes that may wait for delivery, default 10GB
+	Guaranteed Bytes    // part of the disk that other streams' backlogs cannot take, default: see docs
+	Retain     Duration // how long delivered records stay in the log, default 0
+}
+
+// Destination says where batches go. Exactly one is set.
+type Destination struct {
+	S3 *S3 `json:",omitempty"`
+}
+
+// S3 is an object destination: S3 itself, a compatible store, or folders (object_store: file).
+type S3 struct {
+	Bucket        string
+	Prefix        string
+	ErrorPrefix   string
+	Region        string
+	Endpoint      string
+	PathStyle     *bool // default: true when an endpoint is given
+	SSE           string
+	KMSKey        string
+	FileExtension string
+	TimeZone      string // IANA name, default UTC
+	StorageClass  string
+	ACL           string
+}
+
+// Retry bounds how long a failing delivery is tried, where the destination allows an end. S3 is tried until it succeeds.
+type Retry struct {
+	For Duration // 0 to 7200s, default 300s
+}
+
+// Backup keeps source records: only failed ones, or all.
+type Backup struct {
+	Mode        string // none | failed | all
+	S3          *S3    `json:",omitempty"`
+	Buffer      Buffer // size and interval for the backup's own objects
+	Compression string
+}
+
+// APIFields are what CreateDeliveryStream said that Hydrant stores and echoes without acting on it,
+// so that Describe answers what was asked for.
+type APIFields struct {
+	RoleARN           string         `json:",omitempty"`
+	BucketARN         string         `json:",omitempty"`
+	BackupRoleARN     string         `json:",omitempty"`
+	BackupBucketARN   string         `json:",omitempty"`
+	CloudWatchLogging map[string]any `json:",omitempty"`
+	Extended          bool           // made with ExtendedS3DestinationConfiguration
+}
