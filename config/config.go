@@ -115,4 +115,9 @@ type APIFields struct {
 	BackupBucketARN   string         `json:",omitempty"`
 	CloudWatchLogging map[string]any `json:",omitempty"`
 	Extended          bool           // made with ExtendedS3DestinationConfiguration
+	BackupLogging     map[string]any `json:",omitempty"` // CloudWatchLoggingOptions of the backup
+	Processing        map[string]any `json:",omitempty"` // ProcessingConfiguration that is not enabled
+	Partitioning      map[string]any `json:",omitempty"` // DynamicPartitioningConfiguration that is not enabled
+	Conversion        map[string]any `json:",omitempty"` // DataFormatConversionConfiguration that is not enabled
+	ThroughputHintMBs int            `json:",omitempty"` // of DirectPutSourceConfiguration
 }
