@@ -186,11 +186,12 @@ func (l *Log) segmentWithRoom(size int64) (*segment, error) {
 func (l *Log) roll(size int64) (*segment, error) {
 	l.mu.Lock()
 	h := segHeader{epoch: l.epoch, num: l.lastNum + 1, basePos: l.next, baseArrival: l.arrival, logOffset: l.logOffset, baseCommit: l.commit}
-	if n := len(l.segs); n > 0 {
-		p := l.segs[n-1]
-		h.prevNum, h.prevEnd, h.prevLastPos = p.num, p.end, p.lastPos
+	if p := l.lastSegment(); p != nil {
+		// Sealed even if what follows fails: the header that says where p ends may be on disk by then.
+		p.sealed = true
+		h.prevNum, h.prevEnd, h.prevLastPos = p.num, p.end, l.lastRecord()
 	}
-	h.capacity = capacityFor(l.lastClass, size)
+	h.capacity = l.opt.Pool.capacityFor(l.lastClass, size)
 	l.mu.Unlock()
 
 	s, err := l.newSegment(h)
@@ -199,9 +200,6 @@ func (l *Log) roll(size int64) (*segment, error) {
 	l.lastNum++ // also after a failure: that name may exist by now
 	if err != nil {
 		return nil, err
-	}
-	if n := len(l.segs); n > 0 {
-		l.segs[n-1].sealed = true
 	}
 	l.lastClass = h.capacity
 	l.segs = append(l.segs, s)
@@ -289,6 +287,7 @@ func (l *Log) settle(group []*pending, err error) {
 	}
 	for _, p := range group {
 		l.pendingBytes -= p.size()
+		l.next += record.Position(p.records) // it may be on disk under this position and epoch: no other record gets them
 	}
 	l.opt.Share.use(l.waiting())
 	if s := l.active(); s != nil {

@@ -16,6 +16,7 @@ import (
 const (
 	headerBytes      = 4096 // frames start here
 	segHeaderUsed    = 256
+	headerCopyAt     = 2048 // far enough that one bad sector does not take both
 	frameHeaderBytes = record.PutHeadroom
 	blockBytes       = 64 << 10
 	frameAlign       = 8
@@ -69,15 +70,30 @@ func (h *segHeader) encode() []byte {
 	le.PutUint64(b[96:], uint64(h.capacity))
 	copy(b[104:], h.log[:])
 	le.PutUint64(b[120:], h.baseCommit)
-	le.PutUint32(b[12:], checksum(b[16:segHeaderUsed]))
+	le.PutUint32(b[12:], headerSum(b))
+	copy(b[headerCopyAt:], b[:segHeaderUsed])
 	return b
 }
 
 var errNotSegment = errors.New("no readable segment header")
 
+// headerSum covers all of the header but itself.
+func headerSum(b []byte) uint32 {
+	return crc32.Update(checksum(b[:12]), castagnoli, b[16:segHeaderUsed])
+}
+
+// decodePage reads the header from the first page of a segment, or its copy when the first one is damaged.
+func (h *segHeader) decodePage(b []byte) error {
+	err := h.decode(b)
+	if errors.Is(err, errNotSegment) && len(b) >= headerCopyAt+segHeaderUsed {
+		return h.decode(b[headerCopyAt:])
+	}
+	return err
+}
+
 func (h *segHeader) decode(b []byte) error {
 	le := binary.LittleEndian
-	if len(b) < segHeaderUsed || string(b[:8]) != segMagic || le.Uint32(b[12:]) != checksum(b[16:segHeaderUsed]) {
+	if len(b) < segHeaderUsed || string(b[:8]) != segMagic || le.Uint32(b[12:]) != headerSum(b) {
 		return errNotSegment
 	}
 	if v := le.Uint32(b[8:]); v != formatVersion {

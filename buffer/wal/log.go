@@ -18,7 +18,7 @@ type Options struct {
 	ID     LogID  // drawn once when the stream was made
 	Stream string // for messages only
 	Pool   *Pool
-	Share  *Share // of the disk, for this stream
+	Share  *Share        // of the disk, for this stream
 	Retain time.Duration // how long delivered records stay readable
 
 	// Floor is the highest position that anything outside the log ever noted (cursor, journal).
@@ -61,7 +61,8 @@ type Log struct {
 	arrival   int64           // of the last record
 	commit    uint64          // number of the last commit
 	logOffset int64           // frame bytes since the log began, up to the durable end
-	cursor    record.Position // everything below was trimmed or may be
+	cursor    record.Position // everything below is delivered or set aside
+	trimTo    record.Position // the cursor as far as it is durable: segments below may go
 	lastClass int64
 
 	queue      []*pending
@@ -72,10 +73,10 @@ type Log struct {
 	retryAt    time.Time
 	trouble    error // why the log does not take puts at the moment
 
-	pendingBytes int64         // frames in the queue or being written
-	cursorOffset int64         // log offset of the cursor: what lies between it and the end is the backlog
+	pendingBytes int64 // frames in the queue or being written
+	cursorOffset int64 // log offset of the cursor: what lies between it and the end is the backlog
 	seen         map[damageKey]bool
-	idle         *sync.Cond    // signalled when nobody commits any more
+	idle         *sync.Cond // signalled when nobody commits any more
 
 	grown chan struct{} // closed and replaced when the durable end moves
 }

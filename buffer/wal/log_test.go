@@ -6,42 +6,72 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"testing"
 
 	"hydrant/internal/vfs"
 	"hydrant/record"
 )
 
-// bench is a log on a disk, with what it reported.
+// rig is a log on a disk, with what it reported.
 type rig struct {
-	fs     vfs.FS
-	log    *Log
-	pool   *Pool
-	guard  *Guard
+	fs    vfs.FS
+	log   *Log
+	pool  *Pool
+	guard *Guard
+
+	mu     sync.Mutex
 	damage []Damage
 }
 
+// smallSegments makes the full-grown segment of a log 64 KiB, so that rolls and the pool are met soon.
+func smallSegments(o *Options) { o.Pool.size = 64 << 10 }
+
 func openRig(t testing.TB, fs vfs.FS, floor record.Position, change ...func(*Options)) *rig {
 	t.Helper()
+	r, err := tryRig(fs, floor, change...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// tryRig opens the log d/s/log of a disk with the pool d/pool.
+func tryRig(fs vfs.FS, floor record.Position, change ...func(*Options)) (*rig, error) {
 	for _, d := range []string{"d/pool", "d/s/log"} {
 		if err := vfs.MkdirAll(fs, d); err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 	}
 	r := &rig{fs: fs, guard: NewGuard(fs, "d", 0)}
 	var err error
 	if r.pool, err = OpenPool(fs, "d/pool", r.guard, 4, slog.New(slog.DiscardHandler)); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	opt := Options{FS: fs, Dir: "d/s/log", ID: LogID{1}, Stream: "s", Pool: r.pool, Share: r.guard.NewShare(0, 0, nil), Floor: floor,
-		Damaged: func(d Damage) { r.damage = append(r.damage, d) }}
+	opt := Options{FS: fs, Dir: "d/s/log", ID: LogID{1}, Stream: "s", Pool: r.pool, Share: r.guard.NewShare(0, 0, nil), Floor: floor, Damaged: r.note}
 	for _, c := range change {
 		c(&opt)
 	}
 	if r.log, err = Open(opt); err != nil {
-		t.Fatal(err)
+		r.pool.Close()
+		return nil, err
 	}
-	return r
+	return r, nil
+}
+
+func (r *rig) note(d Damage) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.damage = append(r.damage, d)
+}
+
+func (r *rig) noDamage(t testing.TB) {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.damage) > 0 {
+		t.Fatalf("damage reported: %+v", r.damage)
+	}
 }
 
 func (r *rig) close(t testing.TB) {

@@ -18,7 +18,8 @@ type Pool struct {
 	fs     vfs.FS
 	dir    string
 	guard  *Guard
-	keep   int // spares kept at most
+	keep   int   // spares kept at most
+	size   int64 // of a spare: SegmentBytes, less in tests
 	logger *slog.Logger
 
 	mu      sync.Mutex
@@ -33,22 +34,20 @@ const (
 	fillSuffix  = ".filling"
 )
 
-// OpenPool takes over the spares in dir, which exists.
+// OpenPool empties dir, which exists. Spares of an earlier process are not taken over: a power cut may have undone the half
+// of a rename, so that the same file is a log's segment, too.
 func OpenPool(fsys vfs.FS, dir string, guard *Guard, keep int, logger *slog.Logger) (*Pool, error) {
-	p := &Pool{fs: fsys, dir: dir, guard: guard, keep: keep, logger: logger}
+	p := &Pool{fs: fsys, dir: dir, guard: guard, keep: keep, size: SegmentBytes, logger: logger}
 	names, err := fsys.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("segment pool: %w", err)
 	}
 	for _, n := range names {
-		path := filepath.Join(dir, n)
-		switch {
-		case strings.HasSuffix(n, spareSuffix) && len(p.spares) < keep && p.whole(path):
-			p.spares = append(p.spares, path)
-		case strings.HasSuffix(n, spareSuffix), strings.HasSuffix(n, fillSuffix):
-			if err := fsys.Remove(path); err != nil {
-				return nil, fmt.Errorf("segment pool: %w", err)
-			}
+		if !strings.HasSuffix(n, spareSuffix) && !strings.HasSuffix(n, fillSuffix) {
+			continue
+		}
+		if err := fsys.Remove(filepath.Join(dir, n)); err != nil {
+			return nil, fmt.Errorf("segment pool: %w", err)
 		}
 	}
 	return p, nil
@@ -61,7 +60,7 @@ func (p *Pool) whole(path string) bool {
 	}
 	defer f.Close()
 	n, err := f.Size()
-	return err == nil && n == SegmentBytes
+	return err == nil && n == p.size
 }
 
 // take moves a spare to path and opens it; nil without an error when there is none: then one is prepared for the next caller.
@@ -77,9 +76,14 @@ func (p *Pool) take(path string) (vfs.File, error) {
 	p.spares = p.spares[:n-1]
 	p.mu.Unlock()
 	if err := p.fs.Rename(spare, path); err != nil {
+		_ = p.fs.Remove(spare) // else it takes its space until the next start
 		return nil, err
 	}
-	return p.fs.Open(path)
+	f, err := p.fs.Open(path)
+	if err != nil {
+		_ = p.fs.Remove(path)
+	}
+	return f, err
 }
 
 // give takes a closed segment file, or removes it when there are spares enough or space is short.
@@ -136,8 +140,8 @@ func (p *Pool) writeSpare() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	zeros := make([]byte, 1<<20)
-	for at := int64(0); at < SegmentBytes && err == nil; at += int64(len(zeros)) {
+	zeros := make([]byte, min(1<<20, p.size))
+	for at := int64(0); at < p.size && err == nil; at += int64(len(zeros)) {
 		_, err = f.WriteAt(zeros, at)
 	}
 	if err == nil {

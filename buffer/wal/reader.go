@@ -1,8 +1,10 @@
 package wal
 
 import (
+	"context"
 	"encoding/binary"
 	"io"
+	"slices"
 	"time"
 
 	"hydrant/record"
@@ -11,12 +13,15 @@ import (
 // Reader walks a log's frames up to the durable end. It holds the file it reads, so that it is not reused meanwhile.
 // Not safe for concurrent use; many readers of one log are.
 type Reader struct {
-	l     *Log
-	seg   *segment
-	scan  scan
-	off   int64
-	want  record.Position // frames that end below it are skipped
-	frame Frame
+	l    *Log
+	seg  *segment
+	scan scan
+	off  int64
+	want record.Position // frames that end below it are skipped
+	walk record.Position // one past the last frame walked over, skipped ones too
+	// parked: read to the log's end. The file is not held then, so that an idle log can give its space back.
+	parked bool
+	frame  Frame
 }
 
 // Frame is one put as it stands in the log. It is valid until the next call of its Reader.
@@ -35,27 +40,31 @@ func (l *Log) NewReader(from record.Position) *Reader {
 
 // Close lets go of the file.
 func (r *Reader) Close() {
-	if r.seg != nil {
-		r.l.mu.Lock()
+	r.l.mu.Lock()
+	defer r.l.mu.Unlock()
+	r.release()
+}
+
+func (r *Reader) release() {
+	if r.seg != nil && !r.parked {
 		r.seg.refs--
-		r.l.mu.Unlock()
-		r.seg = nil
 	}
+	r.seg, r.parked, r.scan = nil, false, scan{}
 }
 
 // Next returns the next frame, io.EOF at the durable end (more may come later). Damage is set aside, reported and skipped.
 func (r *Reader) Next() (*Frame, error) {
 	for {
-		if r.seg == nil && !r.acquire() {
+		if !r.acquire() {
 			return nil, io.EOF
 		}
 		end, last := r.limits()
 		r.scan.end = end
 		if r.off >= end {
+			r.leave(last)
 			if last {
 				return nil, io.EOF
 			}
-			r.leave()
 			continue
 		}
 		h, ok, err := r.scan.header(r.off)
@@ -70,6 +79,7 @@ func (r *Reader) Next() (*Frame, error) {
 		}
 		at := r.off
 		r.off += h.size()
+		r.walk = h.lastPos() + 1
 		if h.count == 0 || h.lastPos() < r.want {
 			continue
 		}
@@ -83,12 +93,23 @@ func (r *Reader) Next() (*Frame, error) {
 func (r *Reader) acquire() bool {
 	r.l.mu.Lock()
 	defer r.l.mu.Unlock()
+	if r.parked {
+		if slices.Contains(r.l.segs, r.seg) {
+			r.seg.refs++
+			r.parked = false
+		} else {
+			r.release()
+		}
+	}
+	if r.seg != nil {
+		return true
+	}
 	for _, s := range r.l.segs {
 		if s.empty() || s.lastPos < r.want {
 			continue
 		}
 		s.refs++
-		r.seg, r.off = s, headerBytes
+		r.seg, r.off, r.walk = s, headerBytes, s.basePos
 		r.scan = scan{file: s.file, salt: s.salt}
 		return true
 	}
@@ -102,12 +123,19 @@ func (r *Reader) limits() (end int64, last bool) {
 	return r.seg.end, len(segs) == 0 || segs[len(segs)-1] == r.seg
 }
 
-// leave lets go of a segment that was read to its end.
-func (r *Reader) leave() {
+// leave lets go of a segment that was read to its end, but keeps the place in the last one.
+func (r *Reader) leave(last bool) {
 	r.l.mu.Lock()
-	r.want = max(r.want, r.seg.lastPos+1)
-	r.l.mu.Unlock()
-	r.Close()
+	defer r.l.mu.Unlock()
+	r.want = max(r.want, r.walk)
+	if !last {
+		r.want = max(r.want, r.seg.lastPos+1)
+		r.release()
+		return
+	}
+	r.seg.refs--
+	r.parked = true
+	r.scan.win = window{}
 }
 
 // resync sets an unreadable stretch aside and moves behind it.
@@ -117,24 +145,24 @@ func (r *Reader) resync() error {
 		return err
 	}
 	to := r.scan.end
-	d := Damage{File: r.seg.path, Offset: r.off, From: r.want, Why: "frame header damaged"}
+	d := Damage{File: r.seg.path, Offset: r.off, From: r.walk, Why: "frame header damaged"}
 	if found {
-		to, d.To = at, h.firstPos-1
+		to, r.walk = at, h.firstPos
 	} else {
 		r.l.mu.Lock()
-		d.To = r.seg.lastPos
+		r.walk = max(r.walk, r.seg.lastPos+1)
 		r.l.mu.Unlock()
 	}
+	d.To = r.walk - 1
 	d.Bytes = to - r.off
 	r.note(d)
 	r.off = to
+	r.want = max(r.want, r.walk)
 	return nil
 }
 
 func (r *Reader) note(d Damage) {
-	r.l.mu.Lock()
-	defer r.l.mu.Unlock()
-	if !r.l.seen[damageKey{d.File, d.Offset, d.From}] {
+	if r.l.first(d) {
 		d.Copy = r.l.setAside(r.seg, d.Offset, d.Bytes)
 		r.l.report(d)
 	}
@@ -247,13 +275,32 @@ func (f *Frame) damaged(off, n int64, from, to record.Position, why string) {
 	f.r.note(Damage{File: f.r.seg.path, Offset: off, Bytes: n, From: from, To: to, Why: why})
 }
 
-// Wait returns when the log holds something at or behind pos, after the time given, or when stop is closed.
-func (l *Log) Wait(pos record.Position, d time.Duration, stop <-chan struct{}) {
+// Position is where the reader stands: everything below was returned, skipped or set aside.
+func (r *Reader) Position() record.Position { return r.want }
+
+// Has says whether a record at or behind pos is readable.
+func (l *Log) Has(pos record.Position) bool {
 	l.mu.Lock()
-	grown, there := l.grown, l.durable > pos
+	defer l.mu.Unlock()
+	return l.has(pos)
+}
+
+func (l *Log) has(pos record.Position) bool {
+	for i := len(l.segs) - 1; i >= 0; i-- {
+		if s := l.segs[i]; !s.empty() {
+			return s.lastPos >= pos
+		}
+	}
+	return false
+}
+
+// Wait returns when the log holds something at or behind pos, after d, when stop is closed, or with the error of ctx.
+func (l *Log) Wait(ctx context.Context, pos record.Position, d time.Duration, stop <-chan struct{}) error {
+	l.mu.Lock()
+	grown, there := l.grown, l.has(pos)
 	l.mu.Unlock()
 	if there {
-		return
+		return nil
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -261,5 +308,8 @@ func (l *Log) Wait(pos record.Position, d time.Duration, stop <-chan struct{}) {
 	case <-grown:
 	case <-t.C:
 	case <-stop:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
+	return nil
 }

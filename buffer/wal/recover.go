@@ -3,6 +3,8 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"path/filepath"
 	"sort"
 
@@ -30,8 +32,8 @@ func (l *Log) recover() error {
 		l.commit = max(l.commit, last.baseCommit)
 		l.logOffset = last.logOffset + last.end - headerBytes
 		l.cursorOffset = segs[0].logOffset
-		if err := last.file.Sync(); err != nil { // what a killed process wrote may be in memory only
-			return fmt.Errorf("sync %s: %w", last.path, err)
+		if err := l.makeDurable(last); err != nil {
+			return fmt.Errorf("make %s durable: %w", last.path, err)
 		}
 	}
 	if l.opt.Floor >= l.next {
@@ -42,6 +44,31 @@ func (l *Log) recover() error {
 	l.durable = l.next
 	l.opt.Share.use(l.waiting())
 	return nil
+}
+
+// makeDurable sees to it that what recovery shows of the last segment survives a power cut: a killed process may have left it in memory
+// only. A sync does not do for that: if one failed before, the pages count as clean and are not written again. So the bytes that no
+// later commit proves durable are written once more as they are, which no power cut can harm.
+func (l *Log) makeDurable(s *segment) error {
+	if s.end == headerBytes {
+		if _, err := s.file.WriteAt(s.encode(), 0); err != nil {
+			return err
+		}
+	}
+	buf := make([]byte, min(1<<20, s.end-s.doubtful))
+	for at := s.doubtful; at < s.end; at += int64(len(buf)) {
+		buf = buf[:min(int64(len(buf)), s.end-at)]
+		if _, err := s.file.ReadAt(buf, at); err != nil {
+			return err
+		}
+		if _, err := s.file.WriteAt(buf, at); err != nil {
+			return err
+		}
+	}
+	if err := s.file.Sync(); err != nil {
+		return err
+	}
+	return l.opt.FS.SyncDir(l.opt.Dir)
 }
 
 // openSegments opens what is a segment of this log, in order. Foreign and unreadable files are set aside.
@@ -79,49 +106,46 @@ func (l *Log) openSegment(path string, num uint64) (*segment, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	page := make([]byte, min(size, segHeaderUsed))
+	page := make([]byte, min(size, headerBytes))
 	if len(page) > 0 {
 		if _, err := f.ReadAt(page, 0); err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
 	}
-	s := &segment{path: path, file: f, sealed: true, pooled: size == SegmentBytes}
-	err = s.decode(page)
+	s := &segment{path: path, file: f, sealed: true, pooled: size == l.opt.Pool.size}
+	err = s.decodePage(page)
 	if err == nil && s.log == l.opt.ID && s.num == num {
 		s.end = size
 		return s, nil
 	}
-	if errors.Is(err, errNotSegment) && size > headerBytes && holdsFrames(f, size) {
-		l.reportFile(path, size, "the segment's header is damaged")
-	} else if err != nil && !errors.Is(err, errNotSegment) {
+	if err != nil && !errors.Is(err, errNotSegment) {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}
-	// A file that was being made, or a spare that another log has written since: no acknowledged record can be in it.
-	if err := f.Close(); err != nil {
+	frames := false
+	if err != nil {
+		frames, err = holdsFrames(f, size)
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
+	if frames {
+		l.reportFile(path, size, "the segment's header is damaged")
+		return nil, nil
+	}
+	// A file that was being made, or a spare that another log has written since: no acknowledged record can be in it.
 	return nil, l.opt.FS.Remove(path)
 }
 
 // holdsFrames looks for anything like a frame, whatever its salt.
-func holdsFrames(f vfs.File, size int64) bool {
-	b := make([]byte, frameHeaderBytes)
-	if _, err := f.ReadAt(b, headerBytes); err != nil || size < headerBytes+frameHeaderBytes {
-		return false
-	}
-	var h frameHeader
-	salt := uint64(0)
-	for i := range 8 {
-		salt |= uint64(b[8+i]) << (8 * i)
-	}
-	return h.decode(b, salt)
+func holdsFrames(f vfs.File, size int64) (bool, error) {
+	s := scan{file: f, end: size, anySalt: true}
+	_, _, ok, err := s.find(headerBytes, 0)
+	return ok, err
 }
 
 // settleSegment finds where a segment ends: its successor says so, or its frames are walked.
 func (l *Log) settleSegment(s *segment, segs []*segment, i int) error {
-	if i > 0 {
-		l.checkChain(segs[i-1], s)
-	}
+	l.checkChain(segs[:i], s)
 	for _, n := range segs[i+1:] {
 		if n.prevNum == s.num {
 			s.end, s.lastPos, s.arrival = n.prevEnd, n.prevLastPos, n.baseArrival
@@ -133,18 +157,23 @@ func (l *Log) settleSegment(s *segment, segs []*segment, i int) error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", s.path, err)
 	}
-	s.end, s.lastPos, s.arrival, s.commitEnd = t.end, t.lastPos, t.arrival, t.end
+	s.end, s.lastPos, s.arrival, s.commitEnd, s.doubtful = t.end, t.lastPos, t.arrival, t.end, t.doubtful
 	l.commit = max(l.commit, t.commit)
 	return nil
 }
 
-// checkChain reports segments that are missing between two that follow each other.
-func (l *Log) checkChain(before, s *segment) {
-	if s.prevNum == before.num || before.empty() || s.basePos <= before.lastPos+1 {
-		return
+// checkChain reports segments that are missing between s and those before it. Before the first one segments were trimmed.
+func (l *Log) checkChain(before []*segment, s *segment) {
+	last := record.Position(0)
+	for _, b := range before {
+		if b.num == s.prevNum {
+			return
+		}
+		last = max(last, b.lastPos)
 	}
-	l.report(Damage{File: l.opt.Dir, From: before.lastPos + 1, To: s.basePos - 1,
-		Why: fmt.Sprintf("segments between %d and %d are missing", before.num, s.num)})
+	if len(before) > 0 && s.prevLastPos > last {
+		l.report(Damage{File: l.opt.Dir, From: last + 1, To: s.prevLastPos, Why: fmt.Sprintf("segment %d is missing before segment %d", s.prevNum, s.num)})
+	}
 }
 
 type damageKey struct {
@@ -153,13 +182,19 @@ type damageKey struct {
 	from record.Position
 }
 
-// report tells of damage once, and keeps a copy of the bytes.
-func (l *Log) report(d Damage) {
+// first says whether this damage was not reported before.
+func (l *Log) first(d Damage) bool {
 	k := damageKey{d.File, d.Offset, d.From}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.seen[k] {
-		return
+		return false
 	}
 	l.seen[k] = true
+	return true
+}
+
+func (l *Log) report(d Damage) {
 	l.opt.Logger.Error("damaged log", "stream", l.opt.Stream, "file", d.File, "offset", d.Offset, "bytes", d.Bytes,
 		"from", d.From, "to", d.To, "copy", d.Copy, "err", d.Why)
 	if l.opt.Damaged != nil {
@@ -167,38 +202,59 @@ func (l *Log) report(d Damage) {
 	}
 }
 
+// reportFile moves a file beside the log. Where that fails it stays, for the next start to try again: it is never deleted.
 func (l *Log) reportFile(path string, size int64, why string) {
 	d := Damage{File: path, Bytes: size, Why: why}
-	copyTo := filepath.Join(filepath.Dir(l.opt.Dir), "damaged", filepath.Base(path))
-	if err := vfs.MkdirAll(l.opt.FS, filepath.Dir(copyTo)); err == nil {
+	copyTo := filepath.Join(l.damagedDir(), filepath.Base(path))
+	if err := vfs.MkdirAll(l.opt.FS, l.damagedDir()); err == nil {
 		if err := l.opt.FS.Rename(path, copyTo); err == nil {
 			d.Copy = copyTo
+			_ = errors.Join(l.opt.FS.SyncDir(l.damagedDir()), l.opt.FS.SyncDir(l.opt.Dir)) // undone by a crash: found again
 		}
 	}
 	l.report(d)
 }
 
+func (l *Log) damagedDir() string { return filepath.Join(filepath.Dir(l.opt.Dir), "damaged") }
+
 // setAside copies a damaged stretch beside the log and returns the copy's name, "" when that failed.
 func (l *Log) setAside(s *segment, off, n int64) string {
-	dir := filepath.Join(filepath.Dir(l.opt.Dir), "damaged")
-	if vfs.MkdirAll(l.opt.FS, dir) != nil {
-		return ""
-	}
-	name := filepath.Join(dir, fmt.Sprintf("%s-%08x", filepath.Base(s.path), off))
-	f, err := l.opt.FS.Create(name)
+	name, err := copyAside(l.opt.FS, l.damagedDir(), s.file, fmt.Sprintf("%s-%08x", filepath.Base(s.path), off), off, n)
 	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	buf := make([]byte, 256<<10)
-	for at := int64(0); at < n; at += int64(len(buf)) {
-		got, rerr := s.file.ReadAt(buf[:min(int64(len(buf)), n-at)], off+at)
-		if _, err := f.WriteAt(buf[:got], at); err != nil || rerr != nil {
-			break
-		}
-	}
-	if f.Sync() != nil || l.opt.FS.SyncDir(dir) != nil {
+		l.opt.Logger.Error("a damaged stretch could not be copied", "stream", l.opt.Stream, "file", s.path, "offset", off, "err", err)
 		return ""
 	}
 	return name
+}
+
+// copyAside copies n bytes of a file from off, fewer when it ends before, into dir under the name base.
+func copyAside(fsys vfs.FS, dir string, from vfs.File, base string, off, n int64) (string, error) {
+	if err := vfs.MkdirAll(fsys, dir); err != nil {
+		return "", err
+	}
+	name := filepath.Join(dir, base)
+	f, err := fsys.Create(name)
+	if errors.Is(err, fs.ErrExist) { // of an earlier run, perhaps cut short
+		f, err = fsys.Open(name)
+	}
+	if err != nil {
+		return "", err
+	}
+	buf := make([]byte, min(256<<10, n))
+	for at := int64(0); at < n; at += int64(len(buf)) {
+		got, rerr := from.ReadAt(buf[:min(int64(len(buf)), n-at)], off+at)
+		if _, err = f.WriteAt(buf[:got], at); err != nil || errors.Is(rerr, io.EOF) {
+			break
+		}
+		if err = rerr; err != nil {
+			break
+		}
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", err
+	}
+	return name, fsys.SyncDir(dir)
 }

@@ -11,9 +11,11 @@ import (
 type scan struct {
 	file vfs.File
 	salt uint64
-	end  int64 // nothing at or behind it is looked at
-	win  window
-	last int64 // size of the last frame, to choose how far to read ahead
+	// anySalt takes frames of any segment and use.
+	anySalt bool
+	end     int64 // nothing at or behind it is looked at
+	win     window
+	last    int64 // size of the last frame, to choose how far to read ahead
 }
 
 func (s *scan) ahead() int {
@@ -53,7 +55,11 @@ func (s *scan) find(off int64, after uint64) (at int64, h frameHeader, ok bool, 
 			if binary.LittleEndian.Uint32(b[i:]) != frameMagic {
 				continue
 			}
-			if h.decode(b[i:], s.salt) && h.commit > after && off+int64(i)+h.size() <= s.end {
+			salt := s.salt
+			if s.anySalt {
+				salt = binary.LittleEndian.Uint64(b[i+8:])
+			}
+			if h.decode(b[i:], salt) && h.commit > after && off+int64(i)+h.size() <= s.end {
 				return off + int64(i), h, true, nil
 			}
 		}
@@ -100,18 +106,20 @@ func blockOK(payload, tail []byte, i int) bool {
 
 // tailState is what recovery learns of a segment that no successor describes.
 type tailState struct {
-	end     int64 // behind the last complete commit
-	lastPos record.Position
-	arrival int64
-	commit  uint64
-	sealed  bool // a clean stop wrote the seal
-	torn    bool // something stood behind the end
+	end int64 // behind the last complete commit
+	// doubtful is where the commits begin that nothing behind proves durable: end, or where the last one begins.
+	doubtful int64
+	lastPos  record.Position
+	arrival  int64
+	commit   uint64
+	sealed   bool // a clean stop wrote the seal
+	torn     bool // something stood behind the end
 }
 
 // findEnd walks a segment up to its end: only an incomplete last commit is cut; an invalid stretch that a
 // later commit follows is kept for the reader to report.
 func findEnd(file vfs.File, h *segHeader, size int64) (tailState, error) {
-	t := tailState{end: headerBytes, lastPos: h.basePos - 1, arrival: h.baseArrival, commit: h.baseCommit}
+	t := tailState{end: headerBytes, doubtful: headerBytes, lastPos: h.basePos - 1, arrival: h.baseArrival, commit: h.baseCommit}
 	s := &scan{file: file, salt: h.salt, end: size}
 	w := commitWalk{t: &t, start: headerBytes}
 	for off := int64(headerBytes); ; {
@@ -121,7 +129,10 @@ func findEnd(file vfs.File, h *segHeader, size int64) (tailState, error) {
 		}
 		if ok && fh.commit >= t.commit {
 			if fh.flags&flagSeal != 0 {
+				// All before it was acknowledged; what cannot be read of it is damage, for the reader to report.
 				t.sealed = true
+				t.end, t.doubtful = off, off
+				t.lastPos, t.arrival = fh.firstPos-1, fh.arrival
 				return t, nil
 			}
 			w.frame(off, fh)
@@ -134,6 +145,10 @@ func findEnd(file vfs.File, h *segHeader, size int64) (tailState, error) {
 		}
 		if !found {
 			t.torn = w.open
+			if w.open {
+				t.doubtful = t.end // a commit is begun only after the sync of the one before
+				return t, nil
+			}
 			return t, w.checkLast(s)
 		}
 		off = at
@@ -189,7 +204,7 @@ func (w *commitWalk) frame(off int64, h frameHeader) {
 	w.before = *w.t
 	w.start = w.begin
 	w.open = false
-	w.t.end, w.t.commit = off+h.size(), h.commit
+	w.t.end, w.t.commit, w.t.doubtful = off+h.size(), h.commit, w.start
 	w.t.lastPos, w.t.arrival = h.lastPos(), h.arrival
 }
 
@@ -214,6 +229,7 @@ func (w *commitWalk) checkLast(s *scan) error {
 		if !good {
 			*w.t = w.before
 			w.t.torn = true
+			w.t.doubtful = w.t.end
 			return nil
 		}
 		off += h.size()

@@ -19,12 +19,13 @@ type segment struct {
 	file   vfs.File
 	pooled bool // came pre-written from the pool, or is large enough to go back there
 
-	end        int64           // durable end: readers stop here
-	lastPos    record.Position // of the last record before end; basePos-1 when there is none
-	arrival    int64           // of that record
-	commitEnd  int64           // where the last commit ended, for the next frame's header
-	sealed     bool            // never written again
-	refs       int             // readers that hold the file
+	end       int64           // durable end: readers stop here
+	lastPos   record.Position // of the last record before end; basePos-1 when there is none
+	arrival   int64           // of that record
+	commitEnd int64           // where the last commit ended, for the next frame's header
+	doubtful  int64           // recovery cannot tell whether what lies between here and end was ever synced
+	sealed    bool            // never written again
+	refs      int             // readers that hold the file
 }
 
 func (s *segment) empty() bool { return s.lastPos < s.basePos }
@@ -43,8 +44,8 @@ func parseSegmentName(name string) (uint64, bool) {
 
 // capacityFor picks the size class of the next segment: one class above the last one that filled up,
 // so that an idle stream owns little and a busy one rolls seldom.
-func capacityFor(previous int64, frame int64) int64 {
-	classes := [...]int64{256 << 10, 4 << 20, SegmentBytes}
+func (p *Pool) capacityFor(previous int64, frame int64) int64 {
+	classes := [...]int64{p.size / 128, p.size / 8, p.size}
 	for i, c := range classes {
 		if frame > c-headerBytes {
 			continue
@@ -53,7 +54,7 @@ func capacityFor(previous int64, frame int64) int64 {
 			return c
 		}
 	}
-	return SegmentBytes
+	return p.size
 }
 
 // SegmentBytes is the size of a full-grown segment, and of every file in the pool.
@@ -90,6 +91,7 @@ func (l *Log) newSegment(h segHeader) (*segment, error) {
 	}
 	if err != nil {
 		_ = s.file.Close()
+		_ = l.opt.FS.Remove(s.path) // holds no record; if it comes back after a crash, recovery finds it empty
 		return nil, fmt.Errorf("new segment: %w", err)
 	}
 	s.end, s.commitEnd = headerBytes, headerBytes
@@ -99,11 +101,11 @@ func (l *Log) newSegment(h segHeader) (*segment, error) {
 
 // segmentFile takes a spare from the pool, or makes a file that grows as it is written.
 func (l *Log) segmentFile(path string, capacity int64) (f vfs.File, pooled bool, err error) {
-	if capacity == SegmentBytes {
+	if capacity == l.opt.Pool.size {
 		if f, err := l.opt.Pool.take(path); f != nil || err != nil {
 			return f, true, err
 		}
 	}
 	f, err = l.opt.FS.Create(path)
-	return f, capacity == SegmentBytes, err
+	return f, capacity == l.opt.Pool.size, err
 }

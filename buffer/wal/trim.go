@@ -11,17 +11,31 @@ import (
 // offset is what Frame.Offset said there. Whole segments below go, unless a reader holds them or Retain keeps them.
 func (l *Log) Trim(pos record.Position, offset int64) error {
 	l.mu.Lock()
-	if pos > l.cursor {
-		l.cursor = pos
-		l.cursorOffset = min(max(l.cursorOffset, offset), l.logOffset)
-		if pos >= l.durable {
-			l.cursorOffset = l.logOffset
-		}
-		l.opt.Share.use(l.waiting())
-	}
+	l.advance(pos, offset)
+	l.trimTo = max(l.trimTo, pos)
 	gone := l.takeTrimmable()
 	l.mu.Unlock()
 	return l.drop(gone)
+}
+
+// Advance says the same before it is durable: the backlog shrinks, and nothing else. It returns whether Trim would free a segment.
+func (l *Log) Advance(pos record.Position, offset int64) (trimmable bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.advance(pos, offset)
+	return len(l.segs) > 1 && l.segs[0].lastPos < l.cursor
+}
+
+func (l *Log) advance(pos record.Position, offset int64) {
+	if pos <= l.cursor {
+		return
+	}
+	l.cursor = pos
+	l.cursorOffset = min(max(l.cursorOffset, offset), l.logOffset)
+	if pos >= l.durable {
+		l.cursorOffset = l.logOffset
+	}
+	l.opt.Share.use(l.waiting())
 }
 
 // takeTrimmable removes from the list what may go. The last segment stays: it carries the chain.
@@ -32,7 +46,7 @@ func (l *Log) takeTrimmable() (gone []*segment) {
 	}
 	for len(l.segs) > 1 {
 		s := l.segs[0]
-		if s.lastPos >= l.cursor || s.refs > 0 || (!s.empty() && s.arrival >= keepFrom && l.opt.Retain > 0) {
+		if s.lastPos >= l.trimTo || s.refs > 0 || (!s.empty() && s.arrival >= keepFrom && l.opt.Retain > 0) {
 			break
 		}
 		l.segs = l.segs[1:]
@@ -58,6 +72,8 @@ func (l *Log) drop(gone []*segment) error {
 		if err := l.opt.FS.Remove(s.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
+		// Synced one by one, oldest first: else a crash could leave a gap in the chain, which looks like damage.
+		errs = append(errs, l.opt.FS.SyncDir(l.opt.Dir))
 	}
 	return errors.Join(errs...)
 }
@@ -67,7 +83,7 @@ func (l *Log) drop(gone []*segment) error {
 func (l *Log) Shrink() error {
 	l.mu.Lock()
 	s := l.lastSegment()
-	if l.committing || l.closed || s == nil || s.empty() || l.cursor < l.durable || l.retained(s) || l.trouble != nil {
+	if l.committing || l.closed || s == nil || s.empty() || l.trimTo < l.durable || l.retained(s) || l.trouble != nil {
 		l.mu.Unlock()
 		return nil
 	}
@@ -94,6 +110,19 @@ func (l *Log) Shrink() error {
 		heir.ready <- true
 	}
 	return errors.Join(err, l.drop(gone))
+}
+
+// lastRecord is the position of the last record in the log, or of the last that it ever held.
+func (l *Log) lastRecord() record.Position {
+	for i := len(l.segs) - 1; i >= 0; i-- {
+		if s := l.segs[i]; !s.empty() {
+			return s.lastPos
+		}
+	}
+	if len(l.segs) == 0 {
+		return 0
+	}
+	return l.segs[0].prevLastPos
 }
 
 func (l *Log) lastSegment() *segment {

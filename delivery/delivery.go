@@ -1,0 +1,221 @@
+// Package delivery owns the loop that brings closed batches to a destination: journal, encode, attempt, retry,
+// set aside, and move the cursor only when every record of a batch is delivered or set aside.
+// It states what it needs of sources, encoders and sinks; it knows none of them.
+package delivery
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"hydrant/config/prefix"
+	"hydrant/delivery/journal"
+	"hydrant/record"
+)
+
+// Source yields the batches of one reader of a log.
+type Source interface {
+	// Next returns the batch that begins at or behind from as soon as it is closed; a closed flush channel closes it at the
+	// log's end at once. It returns an error for which Idle is true when nothing waits. Called by one goroutine at a time.
+	Next(ctx context.Context, from record.Position, flush <-chan struct{}) (record.Batch, error)
+	// Read calls visit with every intact record of the range, in order. Safe for concurrent use. The data is valid until visit returns.
+	Read(ctx context.Context, first, last record.Position, visit func(record.Record) error) error
+	// Waits says whether Next would find a record at or behind pos.
+	Waits(pos record.Position) bool
+	// Reset forgets the batch in progress. Called by the goroutine that calls Next.
+	Reset()
+}
+
+// Sink is an object store. One attempt each, no retry inside. Safe for concurrent use.
+type Sink interface {
+	// Put writes the object unless its key is taken.
+	Put(ctx context.Context, o *record.Object) record.Outcome
+	// Head returns the identity of the object under a key. A missing bucket or key is exists == false without an error;
+	// found is nil for an object that is not ours.
+	Head(ctx context.Context, bucket, key string) (found *record.Identity, exists bool, err error)
+}
+
+// Encoder turns records into the bytes of one object. Not safe for concurrent use.
+type Encoder interface {
+	Write(data []byte) error
+	// Close writes what is left and ends the object; the writer underneath stays open.
+	Close() error
+}
+
+// Spec is what to write: where, under which names, in which form. It belongs to one version of a stream and never changes.
+type Spec struct {
+	Version         int
+	Bucket          string
+	Prefix          *prefix.Template
+	ErrorPrefix     *prefix.Template
+	Zone            *time.Location
+	Extension       string
+	ContentEncoding string
+	// NewEncoder starts an object. name is unique to the object, for containers that name their entries.
+	NewEncoder func(w io.Writer, name string) (Encoder, error)
+}
+
+// Store keeps every spec version that an open entry may need.
+type Store interface {
+	// Current is the version under which batches close now.
+	Current() int
+	// Spec returns a version's spec, for any version that the journal still names.
+	Spec(version int) (*Spec, error)
+}
+
+// Spool takes the encoded form of an object: in memory while small, in a disposable file when not.
+type Spool interface {
+	io.Writer
+	Size() int64
+	Reader() io.ReadSeeker
+	Close() error
+}
+
+// Options of a Runner. All but Metrics, Logger and Advance are required.
+type Options struct {
+	Stream  string
+	Role    record.Role
+	Source  Source
+	IsIdle  func(error) bool // tells the source's "nothing waits" from an error
+	Journal *journal.Journal
+	Specs   Store
+	// Sink is asked before each attempt: how to reach a destination is always the newest.
+	Sink     func() Sink
+	NewSpool func() Spool
+	// Advance is told how far this reader has come, after each entry that ended and when nothing is left to do (idle).
+	// What it frees must first be made durable with Journal.Sync.
+	Advance func(idle bool)
+	Workers int                 // batches under way at once, at least 1
+	Slots   *semaphore.Weighted // encoders at work in the whole daemon
+	Backoff Backoff
+	Metrics *Metrics
+	Logger  *slog.Logger
+}
+
+// Runner delivers one reader of one log. Safe for concurrent use. It holds no goroutine while nothing waits.
+type Runner struct {
+	opt Options
+
+	mu      sync.Mutex
+	running bool
+	again   bool // a wake came while the loop was about to end
+	stopped bool
+	flush   chan struct{}
+	flushed bool
+	ended   chan struct{} // closed when the loop ended; nil before the first
+	cancel  context.CancelFunc
+	ctx     context.Context
+
+	next  record.Position // of the batch to be closed next; the loop's own
+	state stateBoard
+}
+
+// New returns a runner that does nothing until Wake.
+func New(opt Options) *Runner {
+	if opt.Logger == nil {
+		opt.Logger = slog.New(slog.DiscardHandler)
+	}
+	opt.Logger = opt.Logger.With("stream", opt.Stream, "role", string(opt.Role))
+	if opt.Workers < 1 {
+		opt.Workers = 1
+	}
+	opt.Backoff = opt.Backoff.withDefaults()
+	if opt.Metrics == nil {
+		opt.Metrics = NewMetrics(nil)
+	}
+	r := &Runner{opt: opt, flush: make(chan struct{}), next: opt.Journal.Closed().Pos}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	return r
+}
+
+// Wake says that there may be something to deliver: records came in, or the journal holds unfinished entries. Cheap; never blocks.
+func (r *Runner) Wake() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped {
+		return
+	}
+	if r.running {
+		r.again = true
+		return
+	}
+	r.running = true
+	r.ended = make(chan struct{})
+	go r.loop(r.ended)
+}
+
+// Flush closes open batches at the log's end at once, now and from now on.
+func (r *Runner) Flush() {
+	r.mu.Lock()
+	if !r.flushed {
+		r.flushed = true
+		close(r.flush)
+	}
+	r.mu.Unlock()
+	r.Wake()
+}
+
+// Idle returns a channel that is closed when the loop has nothing left to do; nil when it is not running.
+func (r *Runner) Idle() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.running {
+		return nil
+	}
+	return r.ended
+}
+
+// Drained says that everything the log holds is delivered or set aside.
+func (r *Runner) Drained() bool {
+	return len(r.opt.Journal.Pending()) == 0 && !r.opt.Source.Waits(r.opt.Journal.Closed().Pos)
+}
+
+// Drain flushes and waits until everything is delivered or ctx ends.
+func (r *Runner) Drain(ctx context.Context) error {
+	for {
+		r.Flush()
+		idle := r.Idle()
+		if idle == nil {
+			if r.Drained() {
+				return nil
+			}
+			continue
+		}
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Stop ends the attempts in flight and waits for the loop. What was not delivered stays in the log and the journal.
+func (r *Runner) Stop() {
+	r.mu.Lock()
+	r.stopped = true
+	ended, running := r.ended, r.running
+	r.mu.Unlock()
+	r.cancel()
+	if running {
+		<-ended
+	}
+}
+
+// Backoff is the wait between attempts: exponential, with full jitter.
+type Backoff struct {
+	First, Cap time.Duration
+}
+
+func (b Backoff) withDefaults() Backoff {
+	if b.First == 0 {
+		b.First = 200 * time.Millisecond
+	}
+	if b.Cap == 0 {
+		b.Cap = 10 * time.Second
+	}
+	return b
+}

@@ -1,0 +1,120 @@
+package delivery
+
+import (
+	"errors"
+
+	"github.com/cespare/xxhash/v2"
+
+	"hydrant/delivery/journal"
+	"hydrant/record"
+)
+
+// exists settles what an object that stands under the key already means: it is this batch, it holds the beginning of it, or it is
+// somebody else's. It is never overwritten. True ends this life of the entry.
+func (w *work) exists(out record.Outcome) bool {
+	switch {
+	case out.Found != nil && *out.Found == w.object.Identity:
+		return w.delivered(0)
+	case out.Found == nil && out.Unreadable && (w.e.Attempts > 1 || w.tries > 1):
+		// Who may not look takes the answer as his own only when he repeats a journaled entry exactly.
+		return w.delivered(0)
+	case out.Found != nil && w.isPrefix(out.Found):
+		return w.adopt(out.Found)
+	}
+	return w.conflict(out)
+}
+
+// isPrefix says whether the object holds exactly the first records of this entry.
+func (w *work) isPrefix(f *record.Identity) bool {
+	mine := w.object.Identity
+	if f.First != mine.First || f.Stream != mine.Stream || f.Role != mine.Role || f.Version != mine.Version ||
+		f.Partition != mine.Partition || f.Last.Pos >= mine.Last.Pos {
+		return false
+	}
+	id := identity{}
+	err := w.r.opt.Source.Read(w.r.ctx, mine.First.Pos, f.Last.Pos, func(rec record.Record) error {
+		id.add(rec)
+		return nil
+	})
+	return err == nil && id.count == f.Count && id.sum() == f.Digest && id.last == f.Last
+}
+
+// adopt takes the object's records as delivered; the rest becomes an entry of its own.
+func (w *work) adopt(f *record.Identity) bool {
+	rest := partCount{}
+	err := w.r.opt.Source.Read(w.r.ctx, f.Last.Pos+1, w.e.Batch.Last.Pos, func(rec record.Record) error {
+		rest.add(rec)
+		return nil
+	})
+	if err != nil {
+		return false
+	}
+	e := rest.entry(&w.e)
+	e.Bisecting, e.Ordinal = w.e.Bisecting, 0
+	if e.Batch.Count == 0 {
+		return w.delivered(0)
+	}
+	if w.into, err = w.r.split(w.spec, w.e.N, e); err != nil {
+		w.r.opt.Logger.Error("the journal cannot be written", "batch", w.e.N, "err", err)
+		return false
+	}
+	w.r.opt.Logger.Warn("an object that an earlier life wrote holds the beginning of this batch; the rest is delivered by itself",
+		"batch", w.e.N, "key", w.e.Key, "delivered_to", f.Last.Pos)
+	return true
+}
+
+// conflict gives the entry another key. Somebody must look at this: the log was restored from a copy, or the prefix is shared.
+func (w *work) conflict(out record.Outcome) bool {
+	w.r.opt.Metrics.conflict(w.r.opt.Stream)
+	e := w.e
+	e.Ordinal++
+	var err error
+	if e.Key, err = w.r.key(w.spec, &e); err == nil {
+		err = w.r.opt.Journal.Replace(e)
+	}
+	w.r.opt.Logger.Error("the object key is taken by something else; it is left alone, and the batch goes under another key",
+		"batch", w.e.N, "key", w.e.Key, "instead", e.Key, "found", out.Found != nil, "err", errors.Join(errConflict, err))
+	if err != nil {
+		return false
+	}
+	w.e, w.tries = e, 0
+	w.release()
+	return false
+}
+
+// identity gathers what says which records an object holds.
+type identity struct {
+	h           xxhash.Digest
+	begun       bool
+	count       int
+	first, last record.ID
+}
+
+func (i *identity) add(rec record.Record) {
+	if !i.begun {
+		i.h.Reset()
+		i.begun = true
+		i.first = rec.ID
+	}
+	var head [12]byte
+	putUint64(head[:], uint64(rec.Pos))
+	putUint32(head[8:], uint32(len(rec.Data)))
+	_, _ = i.h.Write(head[:])
+	_, _ = i.h.Write(rec.Data)
+	i.last = rec.ID
+	i.count++
+}
+
+func (i *identity) sum() uint64 {
+	if !i.begun {
+		i.h.Reset()
+	}
+	return i.h.Sum64()
+}
+
+func (i *identity) of(r *Runner, e *journal.Entry) record.Identity {
+	return record.Identity{
+		Stream: r.opt.Stream, Role: role(e), Version: e.Version, Partition: e.Partition,
+		First: i.first, Last: i.last, Count: i.count, Digest: i.sum(),
+	}
+}

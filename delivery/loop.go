@@ -1,0 +1,151 @@
+package delivery
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"hydrant/delivery/journal"
+	"hydrant/record"
+)
+
+// loop repeats what a former life left unfinished, then closes and delivers batches until nothing waits.
+func (r *Runner) loop(ended chan struct{}) {
+	w := &workers{slots: make(chan struct{}, r.opt.Workers)}
+	for {
+		r.repeat(w)
+		r.batches(w)
+		w.wait()
+		if r.opt.Advance != nil {
+			r.opt.Advance(true)
+		}
+		if r.finish(ended) {
+			return
+		}
+	}
+}
+
+// finish ends the loop unless a wake came meanwhile or something waits.
+func (r *Runner) finish(ended chan struct{}) bool {
+	waits := len(r.opt.Journal.Pending()) > 0 || r.opt.Source.Waits(r.next)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ctx.Err() == nil && (r.again || waits) {
+		r.again = false
+		return false
+	}
+	r.running = false
+	close(ended)
+	return true
+}
+
+// repeat works on the entries of the journal, oldest first.
+func (r *Runner) repeat(w *workers) {
+	for _, e := range r.opt.Journal.Pending() {
+		if e.Bisecting || e.Attempts >= maxLives {
+			w.wait() // alone: it may end the process
+			r.life(e)
+			continue
+		}
+		if !w.start(r.ctx, func() { r.life(e) }) {
+			return
+		}
+	}
+	w.wait()
+}
+
+// batches closes, journals and delivers until nothing waits.
+func (r *Runner) batches(w *workers) {
+	for r.ctx.Err() == nil {
+		b, err := r.opt.Source.Next(r.ctx, r.next, r.flush)
+		if r.opt.IsIdle(err) {
+			return
+		}
+		if err != nil {
+			if r.ctx.Err() == nil {
+				r.opt.Logger.Error("the log cannot be read; trying again", "err", err)
+			}
+			r.pause(r.opt.Backoff.Cap)
+			continue
+		}
+		e, ok := r.note(b)
+		if !ok || !w.start(r.ctx, func() { r.life(e) }) {
+			return
+		}
+		r.next = b.Last.Pos + 1
+	}
+	r.opt.Source.Reset()
+}
+
+// note journals a batch: from here on its range and its key are settled.
+func (r *Runner) note(b record.Batch) (journal.Entry, bool) {
+	for attempt := 1; ; attempt++ {
+		e, err := r.plan(b)
+		if err == nil {
+			if err = r.opt.Journal.Add(&e); err == nil {
+				r.opt.Metrics.closed(r.opt.Stream, r.opt.Role, b.Reason)
+				return e, true
+			}
+		}
+		r.opt.Logger.Error("a batch cannot be journaled; nothing of it is delivered until that works", "attempt", attempt, "err", err)
+		r.state.trouble(err)
+		if !r.pause(r.opt.Backoff.wait(attempt)) {
+			return e, false
+		}
+	}
+}
+
+// plan settles what an entry for the batch writes, and under which name.
+func (r *Runner) plan(b record.Batch) (journal.Entry, error) {
+	version := r.opt.Specs.Current()
+	e := journal.Entry{Batch: b, Role: r.opt.Role, Version: version}
+	spec, err := r.opt.Specs.Spec(version)
+	if err != nil {
+		return e, err
+	}
+	e.Bucket = spec.Bucket
+	e.Key, err = r.key(spec, &e)
+	return e, err
+}
+
+// pause waits, shorter when the runner is stopped; false then.
+func (r *Runner) pause(d time.Duration) bool { return pause(r.ctx, d) }
+
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// wait is the pause before the attempt after the n-th.
+func (b Backoff) wait(n int) time.Duration {
+	limit := min(b.First<<min(n-1, 20), b.Cap)
+	return time.Duration(rand.Int64N(int64(limit))) + time.Millisecond
+}
+
+// workers bounds the batches under way. The goroutines belong to the loop, which waits for them.
+type workers struct {
+	slots chan struct{}
+	wg    sync.WaitGroup
+}
+
+func (w *workers) start(ctx context.Context, work func()) bool {
+	select {
+	case w.slots <- struct{}{}:
+	case <-ctx.Done():
+		return false
+	}
+	w.wg.Go(func() {
+		defer func() { <-w.slots }()
+		work()
+	})
+	return true
+}
+
+func (w *workers) wait() { w.wg.Wait() }

@@ -1,0 +1,88 @@
+package delivery
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"hydrant/config/prefix"
+	"hydrant/delivery/journal"
+	"hydrant/record"
+)
+
+// maxKeyBytes is S3's limit.
+const maxKeyBytes = 1024
+
+// key makes the object key of an entry from its first record's identity and arrival, the role, the version and the partition;
+// from no clock and no random source, so that it is the same however often it is made.
+func (r *Runner) key(spec *Spec, e *journal.Entry) (string, error) {
+	in := r.nameInput(spec, e)
+	if e.SetAside == "" {
+		dir, err := spec.Prefix.Eval(in)
+		if err != nil {
+			return "", fmt.Errorf("prefix: %w", err)
+		}
+		return dir + prefix.ObjectName(r.opt.Stream, e.Version, in.Time, objectUUID(e), spec.Extension), nil
+	}
+	in.ErrorType = e.SetAside
+	dir, err := spec.ErrorPrefix.Eval(in)
+	if err != nil {
+		return "", fmt.Errorf("error prefix: %w", err)
+	}
+	name := prefix.ObjectName(r.opt.Stream, e.Version, in.Time, objectUUID(e), "")
+	if len(dir)+len(name) > maxKeyBytes {
+		dir = e.SetAside + in.Time.Format("/2006/01/02/15/") // a prefix that is too long must not lose what it was to hold
+	}
+	return dir + name, nil
+}
+
+func (r *Runner) nameInput(spec *Spec, e *journal.Entry) prefix.Input {
+	return prefix.Input{
+		Time:   time.UnixMilli(e.Batch.ArrivalMillis).In(spec.Zone),
+		Random: func(n int) string { return randomString(nameHash(e, "random-string "+strconv.Itoa(n))) },
+	}
+}
+
+// role is what an entry's object is for.
+func role(e *journal.Entry) record.Role {
+	if e.SetAside != "" {
+		return record.ErrorRole(e.SetAside)
+	}
+	return e.Role
+}
+
+// nameHash is 64 bits of everything that tells this object from all others of the log.
+func nameHash(e *journal.Entry, salt string) uint64 {
+	h := xxhash.New()
+	_, _ = h.Write(e.Batch.First.Epoch[:])
+	_, _ = fmt.Fprintf(h, "|%d|%s|%s|%d|%s|%d|%s", e.Batch.First.Pos, e.Role, role(e), e.Version, e.Partition, e.Ordinal, salt)
+	return h.Sum64()
+}
+
+// objectUUID has the shape of a version 8 UUID: 60 bits of position, so that within a prefix listing order is delivery order,
+// then 62 bits of hash.
+func objectUUID(e *journal.Entry) string {
+	pos := uint64(e.Batch.First.Pos) & (1<<60 - 1)
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], pos>>12<<16|8<<12|pos&0xfff)
+	binary.BigEndian.PutUint64(b[8:], 2<<62|nameHash(e, "uuid")>>2)
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+const alphanumerics = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// randomString is 11 characters of a hash, as `!{firehose:random-string}` has.
+func randomString(h uint64) string {
+	var b [11]byte
+	for i := range b {
+		b[i] = alphanumerics[h%62]
+		h /= 62
+		if i == 5 {
+			h = h*0x9E3779B97F4A7C15 + 1
+		}
+	}
+	return string(b[:])
+}

@@ -1,0 +1,198 @@
+package daemon
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"crypto/rand"
+
+	"hydrant/buffer/wal"
+	"hydrant/config"
+	"hydrant/internal/vfs"
+)
+
+// Who made a stream decides who may change it.
+const (
+	ownerYAML = "yaml"
+	ownerAPI  = "api"
+)
+
+// The states of a stream. A dropped one is on its way out, discarded: only its files are left.
+const (
+	statusActive   = "ACTIVE"
+	statusDeleting = "DELETING"
+	statusDropped  = "DROPPED"
+)
+
+// meta is what the data directory knows of a stream: its file stream.json. Every version that a journal entry may need is kept.
+type meta struct {
+	Name     string
+	ID       string // 32 hexadecimal digits, drawn once: the log's id
+	Owner    string
+	Status   string
+	Created  time.Time
+	Updated  time.Time
+	Current  int
+	Versions map[int]config.Stream
+}
+
+func (m *meta) spec() config.Stream { return m.Versions[m.Current] }
+
+func (m *meta) logID() (id wal.LogID, err error) {
+	b, err := hex.DecodeString(m.ID)
+	if err != nil || len(b) != len(id) {
+		return id, fmt.Errorf("stream id %q is damaged", m.ID)
+	}
+	copy(id[:], b)
+	return id, nil
+}
+
+func newMeta(s config.Stream, owner string, now time.Time) *meta {
+	var id [16]byte
+	_, _ = rand.Read(id[:])
+	return &meta{Name: s.Name, ID: hex.EncodeToString(id[:]), Owner: owner, Status: statusActive, Created: now.UTC(),
+		Current: 1, Versions: map[int]config.Stream{1: s}}
+}
+
+// catalog keeps one folder a stream under DATA_DIR/streams. Safe for concurrent use.
+type catalog struct {
+	fs  vfs.FS
+	dir string
+	mu  sync.Mutex
+}
+
+const metaFile = "stream.json"
+
+// maxMeta bounds stream.json: a stream's spec is a few KB, and old versions go when nothing needs them.
+const maxMeta = 16 << 20
+
+func (c *catalog) folder(m *meta) string { return filepath.Join(c.dir, m.Name+"~"+m.ID[:8]) }
+
+// save makes the stream's description durable, and its folder too when it is new.
+func (c *catalog) save(m *meta) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b, err := json.MarshalIndent(m, "", " ")
+	if err != nil {
+		return err
+	}
+	dir := c.folder(m)
+	if err := vfs.MkdirAll(c.fs, dir); err != nil {
+		return fmt.Errorf("stream folder: %w", err)
+	}
+	if err := vfs.WriteFileAtomic(c.fs, filepath.Join(dir, metaFile), b); err != nil {
+		return fmt.Errorf("stream description: %w", err)
+	}
+	// A former life may have made the folder and ended before its name was durable.
+	if err := c.fs.SyncDir(c.dir); err != nil {
+		return fmt.Errorf("stream folder: %w", err)
+	}
+	return nil
+}
+
+// load reads all streams. A folder that cannot be understood is reported and left alone; it never prevents a start.
+func (c *catalog) load(report func(folder string, err error)) ([]*meta, error) {
+	names, err := c.fs.ReadDir(c.dir)
+	if err != nil {
+		return nil, err
+	}
+	var all []*meta
+	for _, n := range names {
+		name, isDir := strings.CutSuffix(n, "/")
+		if !isDir {
+			continue
+		}
+		m, err := c.read(filepath.Join(c.dir, name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			c.unfinished(filepath.Join(c.dir, name), report)
+		case err != nil:
+			report(name, err)
+		case c.folder(m) != filepath.Join(c.dir, name):
+			report(name, fmt.Errorf("the folder holds the description of %s", filepath.Base(c.folder(m))))
+		default:
+			all = append(all, m)
+		}
+	}
+	return all, nil
+}
+
+func (c *catalog) read(dir string) (*meta, error) {
+	b, err := vfs.ReadFile(c.fs, filepath.Join(dir, metaFile), maxMeta)
+	if err != nil {
+		return nil, err
+	}
+	var m meta
+	if err := json.Unmarshal(b, &m); err != nil {
+		return nil, fmt.Errorf("%s: %w", metaFile, err)
+	}
+	if _, err := m.logID(); err != nil {
+		return nil, err
+	}
+	if _, ok := m.Versions[m.Current]; !ok {
+		return nil, fmt.Errorf("%s: version %d is missing", metaFile, m.Current)
+	}
+	return &m, nil
+}
+
+// unfinished removes a folder whose making was never acknowledged; one that holds records is reported and kept.
+func (c *catalog) unfinished(dir string, report func(string, error)) {
+	if names, err := c.fs.ReadDir(filepath.Join(dir, logFolder)); err == nil && len(names) > 0 {
+		report(filepath.Base(dir), errors.New("the folder holds records but no "+metaFile+": restore that file, or read the records with `hydrant log dump`"))
+		return
+	}
+	if err := removeTree(c.fs, dir); err != nil {
+		report(filepath.Base(dir), err)
+	}
+}
+
+// remove forgets a stream whose records are all delivered or to be discarded. The description says so first, durably: a
+// crash on the way leaves a folder that the next start removes.
+func (c *catalog) remove(m *meta) error {
+	m.Status = statusDropped
+	if err := c.save(m); err != nil {
+		return err
+	}
+	return c.clear(m)
+}
+
+func (c *catalog) clear(m *meta) error {
+	dir := c.folder(m)
+	names, err := c.fs.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if n != metaFile {
+			if err := removeTree(c.fs, filepath.Join(dir, strings.TrimSuffix(n, "/"))); err != nil {
+				return err
+			}
+		}
+	}
+	if err := removeTree(c.fs, dir); err != nil {
+		return err
+	}
+	return c.fs.SyncDir(c.dir)
+}
+
+func removeTree(f vfs.FS, path string) error {
+	names, err := f.ReadDir(path)
+	if err == nil {
+		for _, n := range names {
+			if err := removeTree(f, filepath.Join(path, strings.TrimSuffix(n, "/"))); err != nil {
+				return err
+			}
+		}
+	}
+	if err := f.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sort"
+
+	"hydrant/config"
+	"hydrant/record"
+)
+
+// Append makes a put durable in the stream of that name. Errors: record.ErrStreamNotFound, record.ErrStreamDeleting, record.ErrStopping,
+// *record.Unavailable.
+func (d *Daemon) Append(ctx context.Context, name string, put *record.Put) (record.ID, error) {
+	if d.stop.Load() {
+		return record.ID{}, record.ErrStopping
+	}
+	s := d.stream(name)
+	if s == nil {
+		return record.ID{}, record.ErrStreamNotFound
+	}
+	return s.append(ctx, put)
+}
+
+func (d *Daemon) stream(name string) *stream {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.streams[name]
+}
+
+func apiError(kind, format string, args ...any) *config.APIError {
+	return &config.APIError{Type: kind, Message: fmt.Sprintf(format, args...), Status: http.StatusBadRequest}
+}
+
+// Create makes a stream durable: it is in the catalog before this returns.
+func (d *Daemon) Create(_ context.Context, spec *config.Stream) (arn string, err error) {
+	if err := d.stopping(); err != nil {
+		return "", err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.streams[spec.Name] != nil {
+		return "", apiError("ResourceInUseException", "Firehose %s under accountId %s already exists", spec.Name, d.cfg.AWS.AccountID)
+	}
+	s := newStream(&d.env, newMeta(*spec, ownerAPI, d.now()))
+	if _, err := buildSpec(*spec, 1, record.RoleMain); err != nil {
+		return "", apiError("InvalidArgumentException", "%v", err)
+	}
+	if err := d.catalog.save(s.meta); err != nil {
+		return "", &record.Unavailable{Reason: "the stream could not be stored: " + err.Error()}
+	}
+	d.streams[spec.Name] = s
+	d.logger.Info("stream created", "stream", spec.Name)
+	return config.StreamARN(d.cfg.AWS, spec.Name), nil
+}
+
+// Delete takes no more records at once, delivers what waits, then removes the stream; with force it discards what waits.
+func (d *Daemon) Delete(_ context.Context, name string, force bool) error {
+	s := d.stream(name)
+	if s == nil {
+		return record.ErrStreamNotFound
+	}
+	m := s.snapshot()
+	if m.Owner == ownerYAML {
+		return apiError("InvalidArgumentException", "Firehose %s is defined in the configuration file of Hydrant; remove it there", name)
+	}
+	if m.Status == statusActive {
+		if err := s.setStatus(statusDeleting); err != nil {
+			return &record.Unavailable{Reason: "the deletion could not be stored: " + err.Error()}
+		}
+		d.logger.Info("stream is being deleted; what waits is delivered first", "stream", name, "force", force)
+	} else if !force {
+		return nil
+	}
+	if force {
+		return d.remove(s)
+	}
+	d.startRemoval(s)
+	return nil
+}
+
+// startRemoval drains a stream in the background and removes it when it is empty.
+func (d *Daemon) startRemoval(s *stream) {
+	d.wg.Go(func() {
+		if err := s.drain(d.ctx); err != nil {
+			return // stopped: the next life goes on
+		}
+		if err := d.remove(s); err != nil {
+			d.logger.Error("a deleted stream could not be removed; the next start tries again", "stream", s.name, "err", err)
+		}
+	})
+}
+
+// remove discards a stream with all that is left of it. Its name is free afterwards.
+func (d *Daemon) remove(s *stream) error {
+	s.removeOnce.Lock()
+	defer s.removeOnce.Unlock()
+	if s.removed {
+		return nil
+	}
+	if err := s.close(); err != nil {
+		d.logger.Warn("closing a deleted stream", "err", err)
+	}
+	m := s.snapshot()
+	if err := d.catalog.remove(&m); err != nil {
+		return &record.Unavailable{Reason: "the deletion could not be stored: " + err.Error()}
+	}
+	s.removed = true
+	d.mu.Lock()
+	if d.streams[m.Name] == s {
+		delete(d.streams, m.Name)
+	}
+	d.mu.Unlock()
+	d.metrics.forget(m.Name)
+	d.logger.Info("stream deleted", "stream", m.Name)
+	return nil
+}
+
+// Describe returns the DeliveryStreamDescription.
+func (d *Daemon) Describe(_ context.Context, name string) (any, error) {
+	s := d.stream(name)
+	if s == nil {
+		return nil, record.ErrStreamNotFound
+	}
+	m := s.snapshot()
+	return config.Describe(m.spec(), config.StreamMeta{
+		ARN: config.StreamARN(d.cfg.AWS, name), Status: m.Status, VersionID: m.Current, Created: m.Created, Updated: m.Updated,
+	}), nil
+}
+
+// List returns at most limit names behind the given one, sorted.
+func (d *Daemon) List(_ context.Context, after string, limit int) (names []string, more bool, err error) {
+	d.mu.RLock()
+	for n := range d.streams {
+		if n > after {
+			names = append(names, n)
+		}
+	}
+	d.mu.RUnlock()
+	sort.Strings(names)
+	if len(names) > limit {
+		return names[:limit], true, nil
+	}
+	return names, false, nil
+}

@@ -1,0 +1,100 @@
+package daemon
+
+import (
+	"fmt"
+	"sync"
+
+	"hydrant/config"
+	"hydrant/delivery"
+	"hydrant/record"
+)
+
+// specs gives delivery the versions of a stream's spec for one role.
+type specs struct {
+	stream *stream
+	role   record.Role
+
+	mu    sync.Mutex
+	built map[int]*delivery.Spec
+}
+
+// Current is the version under which batches close now.
+func (s *specs) Current() int { return s.stream.snapshot().Current }
+
+// Spec returns a version. Versions never change, so each is built once.
+func (s *specs) Spec(version int) (*delivery.Spec, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if spec := s.built[version]; spec != nil {
+		return spec, nil
+	}
+	c, ok := s.stream.version(version)
+	if !ok {
+		return nil, fmt.Errorf("version %d of the stream is not stored", version)
+	}
+	spec, err := buildSpec(c, version, s.role)
+	if err != nil {
+		return nil, err
+	}
+	s.built[version] = spec
+	return spec, nil
+}
+
+func (s *stream) version(v int) (config.Stream, bool) {
+	s.metaMu.RLock()
+	defer s.metaMu.RUnlock()
+	c, ok := s.meta.Versions[v]
+	return c, ok
+}
+
+// reconfigure takes over a changed spec: a new version when it writes other bytes or other keys, else in place of the current one.
+// Versions that no journal entry needs go.
+func (s *stream) reconfigure(c config.Stream) error {
+	s.metaMu.Lock()
+	defer s.metaMu.Unlock()
+	m := *s.meta
+	m.Versions = map[int]config.Stream{}
+	for v, spec := range s.meta.Versions {
+		if v == s.meta.Current || s.needs(v) {
+			m.Versions[v] = spec
+		}
+	}
+	if !m.spec().SameOutput(c) {
+		m.Current++
+		m.Updated = s.env.now().UTC()
+	}
+	m.Versions[m.Current] = c
+	m.Status = statusActive
+	m.Owner = ownerYAML
+	if err := s.env.catalog.save(&m); err != nil {
+		return err
+	}
+	s.meta = &m
+	return nil
+}
+
+// needs says whether an unfinished entry was closed under version v. Before the journals are open, everything is needed.
+func (s *stream) needs(v int) bool {
+	if s.log == nil {
+		return true
+	}
+	for _, r := range s.readers {
+		if r.journal.Versions()[v] {
+			return true
+		}
+	}
+	return false
+}
+
+// setStatus changes the state, durably.
+func (s *stream) setStatus(status string) error {
+	s.metaMu.Lock()
+	defer s.metaMu.Unlock()
+	m := *s.meta
+	m.Status, m.Updated = status, s.env.now().UTC()
+	if err := s.env.catalog.save(&m); err != nil {
+		return err
+	}
+	s.meta = &m
+	return nil
+}

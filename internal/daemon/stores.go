@@ -1,0 +1,88 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+
+	"hydrant/config"
+	"hydrant/delivery"
+	"hydrant/record"
+	"hydrant/sinks/filestore"
+	"hydrant/sinks/s3"
+)
+
+// stores hands out the object stores that destinations name; one each, shared by all streams. Safe for concurrent use.
+type stores struct {
+	kind    string // config.StoreFile or config.StoreS3
+	region  string
+	file    *filestore.Store
+	only    delivery.Sink // in place of all, when not nil
+	uploads *uploads
+	logger  *slog.Logger
+
+	mu sync.Mutex
+	s3 map[string]*s3.Store
+}
+
+// of returns the store of a destination, made at its first use. A store that cannot be made answers every attempt with the reason:
+// the batch waits, loudly, until the configuration or the environment is mended.
+func (s *stores) of(d *config.S3) delivery.Sink {
+	if s.only != nil {
+		return s.only
+	}
+	if s.kind == config.StoreFile {
+		return s.file
+	}
+	o := s3.Options{Region: d.Region, Endpoint: d.Endpoint, PathStyle: d.PathStyle, SSE: d.SSE, KMSKey: d.KMSKey,
+		StorageClass: d.StorageClass, ACL: d.ACL}
+	key := reachKey(d)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st := s.s3[key]; st != nil {
+		return st
+	}
+	reach := *d
+	o.OnUpload = func(bucket, key, id string) error { return s.uploads.began(upload{bucket, key, id, reach}) }
+	o.OnUploadDone = s.uploads.ended
+	o.Logger = s.logger
+	if o.Region == "" {
+		o.Region = s.region
+	}
+	st, err := s3.New(context.Background(), o)
+	if err != nil {
+		return broken{err}
+	}
+	s.s3[key] = st
+	return st
+}
+
+// reachKey is equal for destinations that one client can serve.
+func reachKey(d *config.S3) string {
+	style := "default"
+	if d.PathStyle != nil {
+		style = strconv.FormatBool(*d.PathStyle)
+	}
+	return strings.Join([]string{d.Region, d.Endpoint, style, d.SSE, d.KMSKey, d.StorageClass, d.ACL}, "\x00")
+}
+
+func (s *stores) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, st := range s.s3 {
+		_ = st.Close()
+	}
+}
+
+// broken is a store that could not be made.
+type broken struct{ err error }
+
+func (b broken) Put(context.Context, *record.Object) record.Outcome {
+	return record.Outcome{Kind: record.Retry, Code: "S3.Configuration", Err: b.err}
+}
+
+func (b broken) Head(context.Context, string, string) (*record.Identity, bool, error) {
+	return nil, false, b.err
+}

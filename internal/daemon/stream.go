@@ -1,0 +1,326 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"hydrant/buffer"
+	"hydrant/buffer/wal"
+	"hydrant/config"
+	"hydrant/delivery"
+	"hydrant/delivery/journal"
+	"hydrant/internal/spool"
+	"hydrant/record"
+)
+
+const logFolder = "log"
+
+// workersPerReader is how many batches of one reader are encoded or uploaded at once.
+const workersPerReader = 2
+
+// stream is one delivery stream at work: its log, and a reader with journal and runner for the destination and for a full backup.
+// It costs no goroutine while nothing waits.
+type stream struct {
+	env  *env
+	name string
+	dir  string // DATA_DIR/streams/NAME~ID
+
+	metaMu sync.RWMutex // guards meta; held while it is saved
+	meta   *meta
+
+	openMu  sync.Mutex // makes and opens; taken before metaMu
+	log     *wal.Log
+	share   *wal.Share
+	readers []*reader
+	ready   bool // folder, journals and log are there and their names are durable
+	failure error
+
+	tidied record.Position // end of the log when tidy last looked; its own
+
+	trimMu sync.Mutex
+
+	removeOnce sync.Mutex // guards removed
+	removed    bool
+}
+
+// reader is one way of delivering the stream's records.
+type reader struct {
+	role    record.Role
+	source  *buffer.Source
+	journal *journal.Journal
+	runner  *delivery.Runner
+}
+
+func newStream(e *env, m *meta) *stream {
+	return &stream{env: e, meta: m, name: m.Name, dir: e.catalog.folder(m)}
+}
+
+// snapshot returns a copy of what is known of the stream.
+func (s *stream) snapshot() meta {
+	s.metaMu.RLock()
+	defer s.metaMu.RUnlock()
+	return *s.meta
+}
+
+// open opens what a former life left. A stream that never took a record has nothing to open, and costs nothing.
+func (s *stream) open() error {
+	s.openMu.Lock()
+	defer s.openMu.Unlock()
+	return s.openLocked()
+}
+
+func (s *stream) openLocked() error {
+	if s.log != nil {
+		return nil
+	}
+	if ok, err := s.env.fs.Exists(filepath.Join(s.dir, logFolder)); err != nil || !ok {
+		return err
+	}
+	m := s.snapshot()
+	id, err := m.logID()
+	if err != nil {
+		return err
+	}
+	readers, floor, err := s.openReaders(m.spec())
+	if err != nil {
+		return err
+	}
+	if s.share == nil {
+		b := m.spec().Buffer
+		s.share = s.env.guard.NewShare(int64(b.MaxBacklog), int64(b.Guaranteed), nil)
+	}
+	log, err := wal.Open(wal.Options{
+		FS: s.env.fs, Dir: filepath.Join(s.dir, logFolder), ID: id, Stream: m.Name, Pool: s.env.pool, Share: s.share,
+		Retain: time.Duration(m.spec().Buffer.Retain), Floor: floor, Logger: s.env.logger,
+		Appended: s.appended, Damaged: func(wal.Damage) { s.env.metrics.damaged.WithLabelValues(m.Name).Inc() },
+		Synced: func(d time.Duration) { s.env.metrics.syncs.Observe(d.Seconds()) },
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range readers {
+		r.source = buffer.NewSource(log, s.limits(r.role))
+		r.runner = s.newRunner(m.Name, r)
+	}
+	s.log, s.readers = log, readers
+	s.advance(false)
+	s.wake()
+	return nil
+}
+
+// openReaders opens the journals; floor is the highest position that they know.
+func (s *stream) openReaders(spec config.Stream) (readers []*reader, floor record.Position, err error) {
+	roles := []record.Role{record.RoleMain}
+	if spec.Backup.Mode == config.BackupAll {
+		roles = append(roles, record.RoleBackup)
+	}
+	for _, role := range roles {
+		j, err := journal.Open(s.env.fs, s.dir, string(role))
+		if err != nil {
+			return nil, 0, err
+		}
+		readers = append(readers, &reader{role: role, journal: j})
+		floor = max(floor, j.Noted())
+	}
+	return readers, floor, nil
+}
+
+func (s *stream) newRunner(name string, r *reader) *delivery.Runner {
+	role := r.role
+	return delivery.New(delivery.Options{
+		Stream: name, Role: role, Source: r.source, Journal: r.journal,
+		IsIdle:   func(err error) bool { return errors.Is(err, buffer.ErrIdle) },
+		Specs:    &specs{stream: s, role: role, built: map[int]*delivery.Spec{}},
+		Sink:     func() delivery.Sink { return s.env.stores.of(destination(s.snapshot(), role)) },
+		NewSpool: func() delivery.Spool { return spool.New(s.env.spoolDir, s.env.spoolBudget) },
+		Advance:  s.advance, Workers: workersPerReader, Slots: s.env.slots, Metrics: s.env.metrics.delivery, Logger: s.env.logger,
+	})
+}
+
+// destination is where a role's objects go, in the newest words.
+func destination(m meta, role record.Role) *config.S3 {
+	spec := m.spec()
+	if role == record.RoleBackup && spec.Backup.S3 != nil {
+		return spec.Backup.S3
+	}
+	return spec.Destination.S3
+}
+
+func (s *stream) limits(role record.Role) func() buffer.Limits {
+	return func() buffer.Limits {
+		m := s.snapshot()
+		b := m.spec().Buffer
+		if role == record.RoleBackup {
+			b = m.spec().Backup.Buffer
+		}
+		return buffer.Limits{Size: int64(b.Size), Interval: time.Duration(b.Interval)}
+	}
+}
+
+// append makes a put durable. The first one makes the stream's folder.
+func (s *stream) append(ctx context.Context, put *record.Put) (record.ID, error) {
+	log, err := s.writable()
+	if err != nil {
+		return record.ID{}, err
+	}
+	return log.Append(ctx, put)
+}
+
+func (s *stream) writable() (*wal.Log, error) {
+	s.metaMu.RLock()
+	status := s.meta.Status
+	s.metaMu.RUnlock()
+	if status != statusActive {
+		return nil, record.ErrStreamDeleting
+	}
+	s.openMu.Lock()
+	defer s.openMu.Unlock()
+	if s.ready {
+		return s.log, nil
+	}
+	if err := s.prepare(); err != nil {
+		s.failure = err
+		s.env.logger.Error("the stream cannot take records", "stream", s.name, "err", err)
+		return nil, &record.Unavailable{Reason: "the stream's files cannot be made or opened: " + err.Error(), RetryAfter: time.Second}
+	}
+	s.ready, s.failure = true, nil
+	return s.log, nil
+}
+
+// prepare makes everything durable that must be there before a record is accepted.
+func (s *stream) prepare() error {
+	if err := s.env.stopping(); err != nil {
+		return err
+	}
+	s.metaMu.Lock()
+	err := s.env.catalog.save(s.meta)
+	s.metaMu.Unlock()
+	if err != nil {
+		return err
+	}
+	if ok, err := s.env.fs.Exists(filepath.Join(s.dir, logFolder)); err != nil {
+		return err
+	} else if !ok {
+		if err := s.env.fs.Mkdir(filepath.Join(s.dir, logFolder)); err != nil {
+			return err
+		}
+	}
+	// Not only for a new folder: a former life may have ended between making a name and syncing it.
+	if err := s.env.fs.SyncDir(s.dir); err != nil {
+		return err
+	}
+	if err := s.openLocked(); err != nil {
+		return err
+	}
+	for _, r := range s.readers {
+		if err := r.journal.Prepare(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// appended is called for each commit.
+func (s *stream) appended(records int, bytes int64) {
+	s.env.metrics.incoming(s.name, records, bytes)
+	for _, r := range s.readers {
+		r.runner.Wake()
+	}
+}
+
+func (s *stream) wake() {
+	for _, r := range s.readers {
+		r.runner.Wake()
+	}
+}
+
+// advance moves the cursor to what all readers have delivered. Segments are freed only behind a cursor that is durable.
+func (s *stream) advance(idle bool) {
+	s.trimMu.Lock()
+	defer s.trimMu.Unlock()
+	mark := s.readers[0].journal.Cursor()
+	for _, r := range s.readers[1:] {
+		if c := r.journal.Cursor(); c.Pos < mark.Pos {
+			mark = c
+		}
+	}
+	if !s.log.Advance(mark.Pos, mark.Offset) && !idle {
+		return
+	}
+	for _, r := range s.readers {
+		if err := r.journal.Sync(); err != nil {
+			s.env.logger.Error("the cursor cannot be made durable; nothing is trimmed", "stream", s.name, "err", err)
+			return
+		}
+	}
+	if err := s.log.Trim(mark.Pos, mark.Offset); err != nil {
+		s.env.logger.Warn("delivered segments could not be given back", "stream", s.name, "err", err)
+	}
+}
+
+// opened returns log and readers, nil while the stream holds nothing.
+func (s *stream) opened() (*wal.Log, []*reader) {
+	s.openMu.Lock()
+	defer s.openMu.Unlock()
+	return s.log, s.readers
+}
+
+// drain delivers everything, or until ctx ends.
+func (s *stream) drain(ctx context.Context) error {
+	_, readers := s.opened()
+	for _, r := range readers {
+		r.runner.Flush()
+	}
+	for _, r := range readers {
+		if err := r.runner.Drain(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close stops delivery and closes the files. Records that were not delivered stay.
+func (s *stream) close() error {
+	s.openMu.Lock()
+	defer s.openMu.Unlock()
+	if s.log == nil {
+		return nil
+	}
+	for _, r := range s.readers {
+		r.runner.Stop()
+	}
+	err := s.log.Close()
+	for _, r := range s.readers {
+		err = errors.Join(err, r.journal.Sync(), r.journal.Close())
+	}
+	s.log, s.ready = nil, false
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", s.name, err)
+	}
+	return nil
+}
+
+// tidy gives an idle stream's segments back. It also opens a stream that could not be opened before.
+func (s *stream) tidy() {
+	log, _ := s.opened()
+	if log == nil {
+		if err := s.open(); err != nil {
+			s.env.logger.Error("the stream cannot be opened", "stream", s.name, "err", err)
+		}
+		return
+	}
+	end := log.End()
+	still := end == s.tidied
+	s.tidied = end
+	if !still || log.Backlog() != 0 {
+		return
+	}
+	s.advance(true)
+	if err := log.Shrink(); err != nil {
+		s.env.logger.Warn("an idle stream's segments could not be given back", "stream", s.name, "err", err)
+	}
+}
