@@ -107,6 +107,7 @@ func (d *Daemon) remove(s *stream) error {
 		return &record.Unavailable{Reason: "the deletion could not be stored: " + err.Error()}
 	}
 	s.removed = true
+	s.share.Leave()
 	d.mu.Lock()
 	if d.streams[m.Name] == s {
 		delete(d.streams, m.Name)

@@ -48,6 +48,7 @@ type env struct {
 	catalog     *catalog
 	pool        *wal.Pool
 	guard       *wal.Guard
+	diskBytes   int64
 	stores      *stores
 	slots       *semaphore.Weighted
 	spoolDir    string
@@ -169,6 +170,7 @@ func (d *Daemon) shared() (left []upload, err error) {
 	if err := config.CheckDisk(d.cfg, total); err != nil {
 		return nil, err
 	}
+	d.diskBytes = total
 	d.guard = wal.NewGuard(d.fs, dir, int64(d.cfg.MinFree))
 	if d.pool, err = wal.OpenPool(d.fs, filepath.Join(dir, "pool"), d.guard, spares, d.logger); err != nil {
 		return nil, err

@@ -70,6 +70,7 @@ func (s *stream) reconfigure(c config.Stream) error {
 		return err
 	}
 	s.meta = &m
+	s.share.Resize(int64(c.Buffer.MaxBacklog), s.env.guaranteed(int64(c.Buffer.Guaranteed)))
 	return nil
 }
 

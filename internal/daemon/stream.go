@@ -55,8 +55,26 @@ type reader struct {
 	runner  *delivery.Runner
 }
 
+// newStream registers the stream's share of the disk at once: it stays free before the first record comes.
 func newStream(e *env, m *meta) *stream {
-	return &stream{env: e, meta: m, name: m.Name, dir: e.catalog.folder(m)}
+	s := &stream{env: e, meta: m, name: m.Name, dir: e.catalog.folder(m)}
+	b := m.spec().Buffer
+	s.share = e.guard.NewShare(int64(b.MaxBacklog), e.guaranteed(int64(b.Guaranteed)), nil)
+	return s
+}
+
+// guaranteed is the part of the disk that other streams' backlogs cannot take: what the configuration says, or a little, so
+// that one stuck stream cannot shut out all others. All the little ones together never hold back more than a quarter of the disk.
+func (e *env) guaranteed(explicit int64) int64 {
+	const little, parts = 16 << 20, 4096
+	if explicit > 0 {
+		return explicit
+	}
+	share := min(little, e.diskBytes/parts)
+	if e.guard.Promised()+share > e.diskBytes/4 {
+		return 0
+	}
+	return share
 }
 
 // snapshot returns a copy of what is known of the stream.
@@ -88,10 +106,6 @@ func (s *stream) openLocked() error {
 	readers, floor, err := s.openReaders(m.spec())
 	if err != nil {
 		return err
-	}
-	if s.share == nil {
-		b := m.spec().Buffer
-		s.share = s.env.guard.NewShare(int64(b.MaxBacklog), int64(b.Guaranteed), nil)
 	}
 	log, err := wal.Open(wal.Options{
 		FS: s.env.fs, Dir: filepath.Join(s.dir, logFolder), ID: id, Stream: m.Name, Pool: s.env.pool, Share: s.share,
