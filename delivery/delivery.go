@@ -183,6 +183,9 @@ func (r *Runner) Drain(ctx context.Context) error {
 			if r.Drained() {
 				return nil
 			}
+			if r.ctx.Err() != nil {
+				return r.ctx.Err() // stopped: nobody delivers any more
+			}
 			continue
 		}
 		select {

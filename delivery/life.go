@@ -47,7 +47,10 @@ func (r *Runner) deliver(e journal.Entry) (into []journal.Entry) {
 		}
 		wait := max(r.opt.Backoff.wait(attempt), out.RetryAfter)
 		if out.Kind == record.Exists {
-			continue // under its new key, at once
+			if attempt > 1 && !r.pause(wait) { // the first new key is tried at once
+				return nil
+			}
+			continue
 		}
 		if !w.retryLater(out, attempt, wait) {
 			return nil
@@ -283,7 +286,7 @@ func (w *work) moveToNewVersion() {
 		return
 	}
 	spec, err := w.r.opt.Specs.Spec(current)
-	if err != nil || (spec.Bucket == w.e.Bucket && w.spec != nil && sameForm(spec, w.spec)) {
+	if err != nil {
 		return
 	}
 	if _, exists, err := w.r.opt.Sink().Head(w.r.ctx, w.e.Bucket, w.e.Key); err != nil || exists {
@@ -302,10 +305,6 @@ func (w *work) moveToNewVersion() {
 	w.r.opt.Logger.Info("a stuck batch moves to the newest version of its stream", "batch", e.N, "from_version", w.e.Version, "version", current, "key", e.Key)
 	w.release()
 	w.e, w.spec, w.tries = e, nil, 0
-}
-
-func sameForm(a, b *Spec) bool {
-	return a.Version == b.Version
 }
 
 var errConflict = errors.New("the key is taken by an object that is not this batch")

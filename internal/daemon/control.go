@@ -57,6 +57,9 @@ func (d *Daemon) Create(_ context.Context, spec *config.Stream) (arn string, err
 
 // Delete takes no more records at once, delivers what waits, then removes the stream; with force it discards what waits.
 func (d *Daemon) Delete(_ context.Context, name string, force bool) error {
+	if err := d.stopping(); err != nil {
+		return err
+	}
 	s := d.stream(name)
 	if s == nil {
 		return record.ErrStreamNotFound
