@@ -103,13 +103,13 @@ func (s *stream) openLocked() error {
 	if err != nil {
 		return err
 	}
-	readers, floor, err := s.openReaders(m.spec())
+	readers, err := s.openReaders(m.spec())
 	if err != nil {
 		return err
 	}
 	log, err := wal.Open(wal.Options{
 		FS: s.env.fs, Dir: filepath.Join(s.dir, logFolder), ID: id, Stream: m.Name, Pool: s.env.pool, Share: s.share,
-		Retain: time.Duration(m.spec().Buffer.Retain), Floor: floor, Logger: s.env.logger,
+		Retain: time.Duration(m.spec().Buffer.Retain), Floor: noted(readers), Cursor: slowest(readers).Pos, Logger: s.env.logger,
 		Appended: s.appended, Damaged: func(wal.Damage) { s.env.metrics.damaged.WithLabelValues(m.Name).Inc() },
 		Synced: func(d time.Duration) { s.env.metrics.syncs.Observe(d.Seconds()) },
 	})
@@ -126,8 +126,8 @@ func (s *stream) openLocked() error {
 	return nil
 }
 
-// openReaders opens the journals; floor is the highest position that they know.
-func (s *stream) openReaders(spec config.Stream) (readers []*reader, floor record.Position, err error) {
+// openReaders opens the journals.
+func (s *stream) openReaders(spec config.Stream) (readers []*reader, err error) {
 	roles := []record.Role{record.RoleMain}
 	if spec.Backup.Mode == config.BackupAll {
 		roles = append(roles, record.RoleBackup)
@@ -135,12 +135,30 @@ func (s *stream) openReaders(spec config.Stream) (readers []*reader, floor recor
 	for _, role := range roles {
 		j, err := journal.Open(s.env.fs, s.dir, string(role))
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		readers = append(readers, &reader{role: role, journal: j})
-		floor = max(floor, j.Noted())
 	}
-	return readers, floor, nil
+	return readers, nil
+}
+
+// noted is the highest position that any journal knows.
+func noted(readers []*reader) (pos record.Position) {
+	for _, r := range readers {
+		pos = max(pos, r.journal.Noted())
+	}
+	return pos
+}
+
+// slowest is how far all readers have come.
+func slowest(readers []*reader) journal.Mark {
+	mark := readers[0].journal.Cursor()
+	for _, r := range readers[1:] {
+		if c := r.journal.Cursor(); c.Pos < mark.Pos {
+			mark = c
+		}
+	}
+	return mark
 }
 
 func (s *stream) newRunner(name string, r *reader) *delivery.Runner {
@@ -256,12 +274,7 @@ func (s *stream) wake() {
 func (s *stream) advance(idle bool) {
 	s.trimMu.Lock()
 	defer s.trimMu.Unlock()
-	mark := s.readers[0].journal.Cursor()
-	for _, r := range s.readers[1:] {
-		if c := r.journal.Cursor(); c.Pos < mark.Pos {
-			mark = c
-		}
-	}
+	mark := slowest(s.readers)
 	if !s.log.Advance(mark.Pos, mark.Offset) && !idle {
 		return
 	}
