@@ -109,7 +109,7 @@ func (s *stream) openLocked() error {
 	}
 	log, err := wal.Open(wal.Options{
 		FS: s.env.fs, Dir: filepath.Join(s.dir, logFolder), ID: id, Stream: m.Name, Pool: s.env.pool, Share: s.share,
-		Retain: time.Duration(m.spec().Buffer.Retain), Floor: noted(readers), Cursor: slowest(readers).Pos, Logger: s.env.logger,
+		Retain: time.Duration(m.spec().Buffer.Retain), Floor: noted(readers), Cursor: max(1, slowest(readers).Pos), Logger: s.env.logger,
 		Appended: s.appended, Damaged: func(wal.Damage) { s.env.metrics.damaged.WithLabelValues(m.Name).Inc() },
 		Synced: func(d time.Duration) { s.env.metrics.syncs.Observe(d.Seconds()) },
 	})

@@ -1,0 +1,311 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"hydrant/config"
+	"hydrant/internal/vfs"
+	"hydrant/record"
+)
+
+// world is one machine with its disk, an object store that outlives it, and what producers were told. Its daemon lives as long as the
+// test lets it. Everything runs in virtual time; use it in a synctest bubble.
+type world struct {
+	t     *testing.T
+	rng   *rand.Rand
+	mem   *vfs.Mem
+	store *fakeStore
+	cfg   *config.Config
+	spool string
+	d     *Daemon // nil while the machine is off
+
+	mu    sync.Mutex
+	told  map[string]bool   // record: true when acknowledged, false when nobody knows
+	where map[string]string // record: stream and its incarnation
+	next  int
+}
+
+const dataDir = "/data"
+
+func newWorld(t *testing.T, seed int64) *world {
+	c := config.Default()
+	c.DataDir, c.MinFree = dataDir, config.MB
+	w := &world{t: t, rng: rand.New(rand.NewSource(seed)), mem: vfs.NewMem(), store: newFakeStore(t, seed), cfg: c,
+		told: map[string]bool{}, where: map[string]string{}}
+	var err error
+	if w.spool, err = os.MkdirTemp("", "hydrant-sim"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(w.spool) })
+	return w
+}
+
+// small is a stream whose batches close after some hundred bytes.
+func small(name string) config.Stream {
+	s := demoStream(name)
+	s.Destination.S3.Bucket = "b-" + name
+	s.Buffer.Size = 400
+	s.Buffer.Interval = config.Duration(10 * time.Second)
+	s.Normalize()
+	return s
+}
+
+func (w *world) options() Options {
+	o := Options{Config: w.cfg, FS: w.mem, SpoolDir: w.spool, Sink: w.store,
+		Lock: func(string, string) (func() error, error) { return func() error { return nil }, nil }}
+	if os.Getenv("HYDRANT_TEST_LOG") != "" {
+		o.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	return o
+}
+
+// open starts the daemon; the streams replace those of the configuration.
+func (w *world) open(streams ...config.Stream) {
+	w.t.Helper()
+	if len(streams) > 0 {
+		w.cfg.Streams = streams
+	}
+	if err := w.tryOpen(); err != nil {
+		w.t.Fatalf("open: %v", err)
+	}
+}
+
+func (w *world) tryOpen() (err error) {
+	c := *w.cfg
+	o := w.options()
+	o.Config = &c
+	w.d, err = Open(o)
+	if err != nil {
+		w.d = nil
+	}
+	return err
+}
+
+// stop ends the daemon in order, with d for what waits.
+func (w *world) stop(d time.Duration) {
+	w.t.Helper()
+	if err := w.tryStop(d); err != nil {
+		w.t.Errorf("stop: %v", err)
+	}
+}
+
+func (w *world) tryStop(d time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	err := w.d.Stop(ctx)
+	w.d = nil
+	return err
+}
+
+// cut ends the machine at this moment: with the process (kill) or with the power, when keep is the chance of what was not synced.
+func (w *world) cut(kill bool, keep float64) {
+	w.mem.Crash()
+	if w.d != nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = w.d.Stop(ctx) // only ends its goroutines: nothing reaches the disk any more
+		w.d = nil
+	}
+	if kill {
+		w.mem = w.mem.KillClone()
+		return
+	}
+	w.mem = w.mem.CrashClone(vfs.CrashOptions{Rand: rand.New(rand.NewSource(w.rng.Int63())), KeepUnsynced: keep})
+}
+
+// record makes a record that no other is like.
+func (w *world) record(stream string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.next++
+	r := fmt.Sprintf(`{"stream":%q,"n":%d,"pad":%q}`, stream, w.next, strings.Repeat("x", w.rng.Intn(120)))
+	w.where[r] = stream
+	return r
+}
+
+// put sends n records in one call and notes what it was told.
+func (w *world) put(stream string, n int) error {
+	p := record.NewPut()
+	defer p.Release()
+	var rs []string
+	for range n {
+		r := w.record(stream)
+		rs = append(rs, r)
+		p.Add([]byte(r + "\n"))
+	}
+	return w.send(stream, p, rs)
+}
+
+func (w *world) send(stream string, p *record.Put, rs []string) error {
+	w.mu.Lock()
+	for _, r := range rs {
+		w.told[r], w.where[r] = false, stream
+	}
+	w.mu.Unlock()
+	_, err := w.d.Append(context.Background(), stream, p)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case err == nil:
+		for _, r := range rs {
+			w.told[r] = true
+		}
+	case errors.Is(err, record.ErrStreamNotFound), errors.Is(err, record.ErrStreamDeleting):
+		for _, r := range rs {
+			delete(w.told, r) // it must not appear at all
+		}
+	}
+	return err
+}
+
+func (w *world) mustPut(stream string, n int) {
+	w.t.Helper()
+	if err := w.put(stream, n); err != nil {
+		w.t.Fatalf("put: %v", err)
+	}
+}
+
+// sleep lets virtual time pass.
+func (w *world) sleep(d time.Duration) { time.Sleep(d) }
+
+// check compares all objects with what producers were told.
+func (w *world) check() {
+	w.t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	main, backup := map[string]int{}, map[string]int{}
+	for _, name := range w.store.list("") {
+		w.t.Errorf("object without a bucket: %s", name)
+	}
+	w.store.mu.Lock()
+	objects := map[string]storedObject{}
+	for n, o := range w.store.objects {
+		objects[n] = o
+	}
+	w.store.mu.Unlock()
+	for name, o := range objects {
+		if o.identity == (record.Identity{}) {
+			continue // somebody else's
+		}
+		lines := o.lines(w.t)
+		if len(lines) != o.identity.Count {
+			w.t.Errorf("%s holds %d records, its identity says %d", name, len(lines), o.identity.Count)
+		}
+		into := main
+		if o.identity.Role == record.RoleBackup || strings.Contains(name, "b-backup") {
+			into = backup
+		}
+		for _, l := range lines {
+			into[l]++
+			if w.where[l] != o.identity.Stream {
+				w.t.Errorf("%s holds a record of stream %q", name, w.where[l])
+			}
+		}
+	}
+	w.compare("main", main, func(string) bool { return true })
+	w.compare("backup", backup, w.backedUp)
+	w.checkOrder(objects)
+	w.checkRanges(objects)
+}
+
+// backedUp says whether a stream has a full backup.
+func (w *world) backedUp(stream string) bool { return strings.Contains(stream, "-all") }
+
+func (w *world) compare(what string, got map[string]int, expect func(stream string) bool) {
+	w.t.Helper()
+	missing, twice, alien := 0, 0, 0
+	for r, told := range w.told {
+		if !expect(w.where[r]) {
+			continue
+		}
+		if n := got[r]; told && n == 0 {
+			if missing++; missing <= 3 {
+				w.t.Errorf("%s: an acknowledged record is lost: %s", what, r)
+			}
+		} else if n > 1 {
+			if twice++; twice <= 3 {
+				w.t.Errorf("%s: a record was delivered %d times: %s", what, n, r)
+			}
+		}
+	}
+	for r := range got {
+		if _, ok := w.told[r]; !ok {
+			if alien++; alien <= 3 {
+				w.t.Errorf("%s: a record appears that was refused: %s", what, r)
+			}
+		}
+	}
+	if missing+twice+alien > 0 {
+		w.t.Errorf("%s: %d lost, %d delivered more than once, %d refused and delivered, of %d", what, missing, twice, alien, len(w.told))
+	}
+}
+
+// checkOrder: within a prefix and a version, listing order is the order of the log.
+func (w *world) checkOrder(objects map[string]storedObject) {
+	w.t.Helper()
+	type group struct {
+		stream, dir string
+		role        record.Role
+		version     int
+		epoch       record.Epoch
+	}
+	last := map[group]record.Position{}
+	for _, name := range sorted(objects) {
+		o := objects[name]
+		id := o.identity
+		g := group{id.Stream, name[:strings.LastIndex(name, "/")], id.Role, id.Version, id.First.Epoch}
+		if id.First.Pos <= last[g] {
+			w.t.Errorf("%s: begins at %d, behind an object that ends at %d", name, id.First.Pos, last[g])
+		}
+		if id.Last.Epoch == id.First.Epoch {
+			last[g] = id.Last.Pos
+		}
+	}
+}
+
+// checkRanges: no two objects of one purpose claim the same position. Error objects take the place of main ones.
+func (w *world) checkRanges(objects map[string]storedObject) {
+	w.t.Helper()
+	type claim struct {
+		stream string
+		epoch  record.Epoch
+		backup bool
+		pos    record.Position
+	}
+	seen := map[claim]string{}
+	for _, name := range sorted(objects) {
+		id := objects[name].identity
+		if id.First.Epoch != id.Last.Epoch {
+			continue
+		}
+		for p := id.First.Pos; p <= id.Last.Pos; p++ {
+			c := claim{id.Stream, id.First.Epoch, id.Role == record.RoleBackup || strings.Contains(name, "b-backup"), p}
+			if other, ok := seen[c]; ok {
+				w.t.Errorf("%s and %s both hold position %d", name, other, p)
+				return
+			}
+			seen[c] = name
+		}
+	}
+}
+
+func sorted(objects map[string]storedObject) []string {
+	var names []string
+	for n, o := range objects {
+		if o.identity != (record.Identity{}) {
+			names = append(names, n)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
