@@ -75,4 +75,8 @@ type Batch struct {
 	Count         int   // records between First and Last, both included
 	Bytes         int64 // record bytes as received
 	Reason        CloseReason
+
+	// Where the batch begins and ends in its log, in bytes that only the log understands:
+	// how much waits is the difference between two of them.
+	StartOffset, EndOffset int64
 }
