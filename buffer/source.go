@@ -59,38 +59,36 @@ func (s *Source) Next(ctx context.Context, from record.Position, flush <-chan st
 		s.rd, s.at = s.log.NewReader(from), from
 	}
 	for {
-		if s.cur == nil {
-			f, err := s.rd.Next()
-			if errors.Is(err, io.EOF) {
-				if !s.open {
-					s.skipped.Store(uint64(s.rd.Position()))
-					s.Reset()
-					return record.Batch{}, ErrIdle
-				}
-				reason, err := s.wait(ctx, flush)
-				if err != nil {
-					return record.Batch{}, err
-				}
-				if reason != "" {
-					return s.close(reason), nil
-				}
-				continue
-			}
-			if err != nil {
-				s.Reset()
-				return record.Batch{}, err
-			}
-			s.cur = f
-		}
-		reason, err := s.take()
+		reason, err := s.step(ctx, flush)
 		if err != nil {
-			s.Reset()
+			if ctx.Err() == nil {
+				s.Reset()
+			}
 			return record.Batch{}, err
 		}
 		if reason != "" {
 			return s.close(reason), nil
 		}
 	}
+}
+
+// step reads one frame into the batch, or waits for one; a reason says that the batch is closed.
+func (s *Source) step(ctx context.Context, flush <-chan struct{}) (record.CloseReason, error) {
+	if s.cur != nil {
+		return s.take()
+	}
+	f, err := s.rd.Next()
+	switch {
+	case errors.Is(err, io.EOF) && !s.open:
+		s.skipped.Store(uint64(s.rd.Position()))
+		return "", ErrIdle
+	case errors.Is(err, io.EOF):
+		return s.wait(ctx, flush)
+	case err != nil:
+		return "", err
+	}
+	s.cur = f
+	return s.take()
 }
 
 // take adds the current frame, or the part of it that still fits; a reason says that the batch is closed.
@@ -148,7 +146,7 @@ func (s *Source) begin(f *wal.Frame) {
 	s.open = true
 	s.oldest.Store(s.batch.ArrivalMillis)
 	// What is left of the interval: never more than all of it, whatever the clock says now.
-	left := time.UnixMilli(f.ArrivalMillis()).Add(s.lim.Interval).Sub(time.Now())
+	left := time.Until(time.UnixMilli(f.ArrivalMillis()).Add(s.lim.Interval))
 	s.deadline = time.Now().Add(min(max(left, 0), s.lim.Interval))
 }
 

@@ -51,7 +51,7 @@ func (o Op) String() string {
 // ErrCrashed is the answer to every operation from the crash on.
 var ErrCrashed = errors.New("vfs: the machine has crashed")
 
-// ErrShort, returned by a hook for a Write, lets the first N bytes through and then fails.
+// ErrShort is for a hook to return: it lets the first N bytes through and then fails.
 // For other operations it is an error as any other.
 type ErrShort struct {
 	N   int
