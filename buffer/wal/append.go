@@ -124,17 +124,15 @@ func (l *Log) linger() {
 	}
 }
 
-// maxCommit bounds what one sync covers, so that nobody waits for much more than his own put.
-const (
-	maxCommitBytes  = 24 << 20
-	maxCommitFrames = 4096
-)
+// What one sync covers is bounded to this many frames, and to three quarters of a full-grown segment, so that nobody waits for much
+// more than his own put and a commit always fits one segment.
+const maxCommitFrames = 4096
 
 func (l *Log) takeGroup() []*pending {
 	n, size := 0, int64(0)
 	for n < len(l.queue) && n < maxCommitFrames {
 		size += l.queue[n].size()
-		if n > 0 && size > maxCommitBytes {
+		if n > 0 && size > l.opt.Pool.size/4*3 {
 			break
 		}
 		n++

@@ -111,8 +111,24 @@ func (h *segHeader) decode(b []byte) error {
 	h.capacity = int64(le.Uint64(b[96:]))
 	copy(h.log[:], b[104:])
 	h.baseCommit = le.Uint64(b[120:])
+	if !h.possible() {
+		return errNotSegment
+	}
 	return nil
 }
+
+// possible says whether the numbers are such as a log could ever reach, so that nobody who adds to them overflows.
+func (h *segHeader) possible() bool {
+	for _, n := range [...]int64{int64(h.basePos), int64(h.prevLastPos), h.prevEnd, h.logOffset, h.capacity, int64(h.num), int64(h.prevNum), int64(h.baseCommit)} {
+		if n < 0 || n > possible {
+			return false
+		}
+	}
+	return h.basePos > 0
+}
+
+// possible is above every position, offset and number that occurs.
+const possible = 1 << 60
 
 // frameHeader is the front of a frame.
 type frameHeader struct {
@@ -163,7 +179,8 @@ func (h *frameHeader) decode(b []byte, salt uint64) bool {
 	h.tailSum = le.Uint32(b[56:])
 	h.index = le.Uint16(b[60:])
 	h.of = le.Uint16(b[62:])
-	return h.payload <= record.MaxPutBytes && h.count <= record.MaxPutRecords
+	return h.payload <= record.MaxPutBytes && h.count <= record.MaxPutRecords &&
+		h.firstPos > 0 && h.firstPos <= 2*possible && h.commit > 0 && h.commit <= 2*possible
 }
 
 func blocksOf(payload int) int { return (payload + blockBytes - 1) / blockBytes }

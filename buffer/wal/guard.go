@@ -57,7 +57,24 @@ func (s *Share) use(used int64) {
 	s.guard.mu.Unlock()
 }
 
-func (s *Share) leave() {
+// Resize changes the stream's limits.
+func (s *Share) Resize(maxBacklog, guaranteed int64) {
+	s.guard.mu.Lock()
+	defer s.guard.mu.Unlock()
+	s.guard.promised -= s.open(s.used)
+	s.maxBacklog, s.guaranteed = maxBacklog, guaranteed
+	s.guard.promised += s.open(s.used)
+}
+
+// Promised is the sum of what streams are guaranteed and do not use.
+func (g *Guard) Promised() int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.promised
+}
+
+// Leave gives the stream's share back. More calls do nothing.
+func (s *Share) Leave() {
 	s.guard.mu.Lock()
 	s.guard.promised -= s.open(s.used)
 	s.guaranteed = 0
@@ -67,9 +84,12 @@ func (s *Share) leave() {
 // admit says why n more bytes may not be taken in, with waiting bytes in the backlog already.
 func (s *Share) admit(waiting, n int64) error {
 	waiting += s.extra()
-	if s.maxBacklog > 0 && waiting+n > s.maxBacklog {
+	s.guard.mu.Lock()
+	limit, guaranteed, others := s.maxBacklog, s.guaranteed, s.guard.promised-s.open(waiting)
+	s.guard.mu.Unlock()
+	if limit > 0 && waiting+n > limit {
 		return &record.Unavailable{
-			Reason:     fmt.Sprintf("the backlog is full: %d of %d bytes (max_backlog) wait for delivery", waiting, s.maxBacklog),
+			Reason:     fmt.Sprintf("the backlog is full: %d of %d bytes (max_backlog) wait for delivery", waiting, limit),
 			RetryAfter: time.Second,
 		}
 	}
@@ -77,10 +97,7 @@ func (s *Share) admit(waiting, n int64) error {
 	if err != nil {
 		return &record.Unavailable{Reason: "free disk space cannot be read: " + err.Error(), RetryAfter: time.Second}
 	}
-	s.guard.mu.Lock()
-	others := s.guard.promised - s.open(waiting)
-	s.guard.mu.Unlock()
-	if waiting+n <= s.guaranteed {
+	if waiting+n <= guaranteed {
 		others = 0
 	}
 	if free-n-others < s.guard.minFree {

@@ -23,6 +23,9 @@ type Options struct {
 
 	// Floor is the highest position that anything outside the log ever noted (cursor, journal).
 	Floor record.Position
+	// Cursor is the position below which everything was delivered, 1 when nothing was. It tells a lost first segment from
+	// one that was trimmed; 0 for unknown: then the loss of the oldest segments goes unnoticed here.
+	Cursor record.Position
 
 	Logger *slog.Logger
 	// Appended is called after a commit became durable, with its records and record bytes.
@@ -81,7 +84,7 @@ type Log struct {
 	grown chan struct{} // closed and replaced when the durable end moves
 }
 
-// Open reads what is durable. It writes nothing: the first Append makes the first segment of the new epoch.
+// Open reads what is durable. It adds nothing: the first Append makes the first segment of the new epoch.
 // Damage is reported through Options.Damaged and never an error.
 func Open(opt Options) (*Log, error) {
 	if opt.Now == nil {
@@ -167,7 +170,7 @@ func (l *Log) Close() error {
 	for l.committing {
 		l.idle.Wait()
 	}
-	l.opt.Share.leave()
+	l.opt.Share.Leave()
 	err := l.seal()
 	for _, s := range l.segs {
 		if cerr := s.file.Close(); err == nil {

@@ -43,6 +43,11 @@ func tryRig(fs vfs.FS, floor record.Position, change ...func(*Options)) (*rig, e
 			return nil, err
 		}
 	}
+	for _, d := range []string{".", "d", "d/s"} { // an earlier run may have been stopped between making and syncing
+		if err := fs.SyncDir(d); err != nil {
+			return nil, err
+		}
+	}
 	r := &rig{fs: fs, guard: NewGuard(fs, "d", 0)}
 	var err error
 	if r.pool, err = OpenPool(fs, "d/pool", r.guard, 4, slog.New(slog.DiscardHandler)); err != nil {

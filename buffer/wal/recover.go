@@ -27,8 +27,9 @@ func (l *Log) recover() error {
 	l.next = 1
 	if n := len(segs); n > 0 {
 		last := segs[n-1]
-		l.next = last.lastPos + 1
-		l.arrival = last.arrival
+		for _, s := range segs {
+			l.next, l.arrival = max(l.next, s.lastPos+1), max(l.arrival, s.arrival)
+		}
 		l.commit = max(l.commit, last.baseCommit)
 		l.logOffset = last.logOffset + last.end - headerBytes
 		l.cursorOffset = segs[0].logOffset
@@ -146,12 +147,10 @@ func holdsFrames(f vfs.File, size int64) (bool, error) {
 // settleSegment finds where a segment ends: its successor says so, or its frames are walked.
 func (l *Log) settleSegment(s *segment, segs []*segment, i int) error {
 	l.checkChain(segs[:i], s)
-	for _, n := range segs[i+1:] {
-		if n.prevNum == s.num {
-			s.end, s.lastPos, s.arrival = n.prevEnd, n.prevLastPos, n.baseArrival
-			s.commitEnd = s.end
-			return nil
-		}
+	if n := successor(segs[i+1:], s); n != nil {
+		s.end, s.lastPos, s.arrival = n.prevEnd, n.prevLastPos, n.baseArrival
+		s.commitEnd = s.end
+		return nil
 	}
 	t, err := findEnd(s.file, &s.segHeader, s.end)
 	if err != nil {
@@ -162,18 +161,37 @@ func (l *Log) settleSegment(s *segment, segs []*segment, i int) error {
 	return nil
 }
 
-// checkChain reports segments that are missing between s and those before it. Before the first one segments were trimmed.
+// checkChain reports segments that are missing between s and those before it; below the cursor they were trimmed.
 func (l *Log) checkChain(before []*segment, s *segment) {
-	last := record.Position(0)
+	last, missing := missingBefore(before, s)
+	known := len(before) > 0 || l.opt.Cursor > 0
+	if l.opt.Cursor > 0 {
+		last = max(last, l.opt.Cursor-1)
+	}
+	if known && missing && s.prevLastPos > last {
+		l.report(Damage{File: l.opt.Dir, From: last + 1, To: s.prevLastPos, Why: fmt.Sprintf("segment %d is missing before segment %d", s.prevNum, s.num)})
+	}
+}
+
+// missingBefore says whether the predecessor of s is not there, and which is the last record of those that are.
+func missingBefore(before []*segment, s *segment) (last record.Position, missing bool) {
 	for _, b := range before {
 		if b.num == s.prevNum {
-			return
+			return 0, false
 		}
 		last = max(last, b.lastPos)
 	}
-	if len(before) > 0 && s.prevLastPos > last {
-		l.report(Damage{File: l.opt.Dir, From: last + 1, To: s.prevLastPos, Why: fmt.Sprintf("segment %d is missing before segment %d", s.prevNum, s.num)})
+	return last, true
+}
+
+// successor returns the segment that names s as the one before it, nil when there is none.
+func successor(later []*segment, s *segment) *segment {
+	for _, n := range later {
+		if n.prevNum == s.num {
+			return n
+		}
 	}
+	return nil
 }
 
 type damageKey struct {

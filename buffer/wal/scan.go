@@ -19,7 +19,7 @@ type scan struct {
 }
 
 func (s *scan) ahead() int {
-	if s.last > aheadSmall/4 {
+	if s.last == 0 || s.last > aheadSmall/4 {
 		return aheadLarge
 	}
 	return aheadSmall

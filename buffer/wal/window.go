@@ -14,7 +14,7 @@ type window struct {
 }
 
 const (
-	aheadSmall = 256 << 10 // behind small frames
+	aheadSmall = 128 << 10 // behind small frames
 	aheadLarge = 4 << 10   // behind frames that are larger than what reading ahead would bring
 )
 

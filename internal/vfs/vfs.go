@@ -51,19 +51,23 @@ type FS interface {
 	TotalBytes(name string) (int64, error)
 }
 
-// MkdirAll makes a folder and all its missing parents and syncs the folder of each name it made,
-// up to the first that existed, so that a file synced inside is found after a power cut.
+// MkdirAll makes a folder and all its missing parents, durably: it syncs the folder of each name it made and of the first that
+// was there already, because who made that one may have been killed before it was synced.
 func MkdirAll(f FS, dir string) error {
 	dir = filepath.Clean(dir)
+	parent := filepath.Dir(dir)
 	ok, err := f.Exists(dir)
-	if err != nil || ok {
+	if err != nil || parent == dir {
 		return err
 	}
-	parent := filepath.Dir(dir)
-	if parent != dir {
-		if err := MkdirAll(f, parent); err != nil {
+	if ok {
+		if err := f.SyncDir(parent); !errors.Is(err, fs.ErrPermission) { // who may not read the parent did not make this folder
 			return err
 		}
+		return nil
+	}
+	if err := MkdirAll(f, parent); err != nil {
+		return err
 	}
 	if err := f.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
