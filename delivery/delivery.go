@@ -178,19 +178,20 @@ func (r *Runner) Drained() bool {
 func (r *Runner) Drain(ctx context.Context) error {
 	for {
 		r.Flush()
-		idle := r.Idle()
-		if idle == nil {
-			if r.Drained() {
-				return nil
+		if idle := r.Idle(); idle != nil {
+			select {
+			case <-idle:
+			case <-ctx.Done():
+				return ctx.Err()
 			}
-			if r.ctx.Err() != nil {
-				return r.ctx.Err() // stopped: nobody delivers any more
-			}
-			continue
 		}
-		select {
-		case <-idle:
-		case <-ctx.Done():
+		// Asked before the next Flush, which starts the loop anew.
+		switch {
+		case r.Drained():
+			return nil
+		case r.ctx.Err() != nil:
+			return r.ctx.Err() // stopped: nobody delivers any more
+		case ctx.Err() != nil:
 			return ctx.Err()
 		}
 	}

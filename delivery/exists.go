@@ -15,7 +15,7 @@ func (w *work) exists(out record.Outcome) bool {
 	switch {
 	case out.Found != nil && *out.Found == w.object.Identity:
 		return w.delivered(0)
-	case out.Found == nil && out.Unreadable && (w.e.Attempts > 1 || w.tries > 1):
+	case out.Found == nil && out.Unreadable && (w.repeated || w.tries > 1):
 		// Who may not look takes the answer as his own only when he repeats a journaled entry exactly.
 		return w.delivered(0)
 	case out.Found != nil && w.isPrefix(out.Found):
@@ -68,16 +68,15 @@ func (w *work) conflict(out record.Outcome) bool {
 	w.r.opt.Metrics.conflict(w.r.opt.Stream)
 	e := w.e
 	e.Ordinal++
+	e.Attempts = 1 // nobody tried the new key
 	var err error
-	if e.Key, err = w.r.key(w.spec, &e); err == nil {
-		err = w.r.opt.Journal.Replace(e)
-	}
+	e.Key, err = w.r.key(w.spec, &e)
 	w.r.opt.Logger.Error("the object key is taken by something else; it is left alone, and the batch goes under another key",
 		"batch", w.e.N, "key", w.e.Key, "instead", e.Key, "found", out.Found != nil, "err", errors.Join(errConflict, err))
-	if err != nil {
+	if err != nil || !w.r.insist(e.N, func() error { return w.r.opt.Journal.Replace(e) }) {
 		return false
 	}
-	w.e, w.tries = e, 0
+	w.e, w.tries, w.repeated = e, 0, false
 	w.release()
 	return false
 }

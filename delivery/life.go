@@ -13,15 +13,19 @@ import (
 // maxLives is how many processes may end while they work on an entry before it is bisected.
 const maxLives = 3
 
+// headPatience is how often a store is asked what stands under the key of an entry that is to be bisected. Where nobody may look, the
+// stream must go on all the same: then at least once.
+const headPatience = 20
+
 // rejectedType is the error type of records whose object S3 will never take.
 const rejectedType = "s3-failed"
 
 // life is one process's work on one entry and on what it turned into (halves, an error object, the rest of an adopted one).
-// It ends with all of it done, or with the runner stopped.
-func (r *Runner) life(e journal.Entry) {
+// It ends with all of it done, or with the runner stopped. claimed: the journal knows already that this process works on it.
+func (r *Runner) life(e journal.Entry, claimed bool) {
 	defer r.state.forget(e.N)
-	for queue := []journal.Entry{e}; len(queue) > 0 && r.ctx.Err() == nil; {
-		into := r.deliver(queue[0])
+	for queue := []journal.Entry{e}; len(queue) > 0 && r.ctx.Err() == nil; claimed = false {
+		into := r.deliver(queue[0], claimed)
 		queue = append(into, queue[1:]...)
 		if r.opt.Advance != nil {
 			r.opt.Advance(false)
@@ -30,23 +34,27 @@ func (r *Runner) life(e journal.Entry) {
 }
 
 // deliver tries an entry until it is done or replaced by others, which it returns.
-func (r *Runner) deliver(e journal.Entry) (into []journal.Entry) {
-	into, mine := r.claim(&e)
-	if !mine {
-		return into
+func (r *Runner) deliver(e journal.Entry, claimed bool) (into []journal.Entry) {
+	if !claimed {
+		var mine bool
+		if into, mine = r.claim(&e); !mine {
+			return into
+		}
 	}
 	w := &work{r: r, e: e}
 	defer w.release()
 	for attempt := 1; r.ctx.Err() == nil; attempt++ {
 		out := w.attempt(r.ctx)
+		w.survived()
 		if r.ctx.Err() != nil && out.Kind != record.Delivered {
 			return nil
 		}
+		key := w.e.Key
 		if w.judge(out, attempt) {
 			return w.into
 		}
 		wait := max(r.opt.Backoff.wait(attempt), out.RetryAfter)
-		if out.Kind == record.Exists {
+		if key != w.e.Key {
 			if attempt > 1 && !r.pause(wait) { // the first new key is tried at once
 				return nil
 			}
@@ -63,7 +71,7 @@ func (r *Runner) deliver(e journal.Entry) (into []journal.Entry) {
 // that several processes did not survive is bisected, and the one record that is left is set aside.
 func (r *Runner) claim(e *journal.Entry) (into []journal.Entry, mine bool) {
 	for attempt := 1; ; attempt++ {
-		into, mine, err := r.tryClaim(e)
+		into, mine, err := r.tryClaim(e, attempt)
 		if err == nil {
 			return into, mine
 		}
@@ -75,28 +83,41 @@ func (r *Runner) claim(e *journal.Entry) (into []journal.Entry, mine bool) {
 	}
 }
 
-func (r *Runner) tryClaim(e *journal.Entry) (into []journal.Entry, mine bool, err error) {
+func (r *Runner) tryClaim(e *journal.Entry, attempt int) (into []journal.Entry, mine bool, err error) {
 	if e.Attempts >= maxLives && e.SetAside == "" {
-		into, err = r.bisect(e)
+		into, err = r.bisect(e, attempt > headPatience)
 		return into, false, err
 	}
 	claimed := *e
 	claimed.Attempts++
-	if e.Attempts > 0 || e.Bisecting || e.SetAside != "" {
-		err = r.opt.Journal.Replace(claimed)
-	}
-	if err == nil {
+	if err = r.opt.Journal.Replace(claimed); err == nil {
 		*e = claimed
 	}
 	return nil, true, err
 }
 
+// survived takes back what claim counts once an attempt has ended without ending the process: only lives that died of the entry
+// count. One stays, because the object may have been offered.
+func (w *work) survived() {
+	if w.e.Attempts <= 1 || w.tries == 0 {
+		return
+	}
+	w.repeated = true
+	w.e.Attempts = 1
+	if err := w.r.opt.Journal.Replace(w.e); err != nil { // at worst a death too many is counted
+		w.r.opt.Logger.Warn("that the process lives could not be noted", "batch", w.e.N, "err", err)
+	}
+}
+
 // bisect replaces an entry that ended processes by its halves, or sets its last record aside. What stands under its key already counts.
-func (r *Runner) bisect(e *journal.Entry) ([]journal.Entry, error) {
+func (r *Runner) bisect(e *journal.Entry, blind bool) ([]journal.Entry, error) {
 	r.opt.Logger.Error("a batch has ended the process several times; it is bisected", "batch", e.N, "first", e.Batch.First.Pos, "last", e.Batch.Last.Pos)
 	found, exists, err := r.opt.Sink().Head(r.ctx, e.Bucket, e.Key)
-	if err != nil {
+	if err != nil && !blind {
 		return nil, fmt.Errorf("whether the object is there already: %w", err)
+	}
+	if err != nil {
+		r.opt.Logger.Error("whether the object is there already cannot be found out; its records may be delivered twice", "batch", e.N, "key", e.Key, "err", err)
 	}
 	if exists && found != nil && found.First == e.Batch.First && found.Last == e.Batch.Last {
 		return nil, r.opt.Journal.Done(e.N)
@@ -123,14 +144,30 @@ func (r *Runner) split(spec *Spec, n uint64, into ...*journal.Entry) ([]journal.
 			return nil, err
 		}
 	}
-	if err := r.opt.Journal.Split(n, into...); err != nil {
-		return nil, err
+	if !r.insist(n, func() error { return r.opt.Journal.Split(n, into...) }) {
+		return nil, r.ctx.Err()
 	}
 	out := make([]journal.Entry, len(into))
 	for i, e := range into {
 		out[i] = *e
 	}
 	return out, nil
+}
+
+// insist writes to the journal until it worked; false: stopped before. What an entry turns into may be on disk although the
+// write failed, so that the entry itself must not be delivered any more: else records would be delivered twice after a crash.
+func (r *Runner) insist(n uint64, write func() error) bool {
+	for attempt := 1; ; attempt++ {
+		err := write()
+		if err == nil {
+			return true
+		}
+		r.opt.Logger.Error("the journal cannot be written; the batch waits", "batch", n, "attempt", attempt, "err", err)
+		r.state.trouble(err)
+		if !r.pause(r.opt.Backoff.wait(attempt)) {
+			return false
+		}
+	}
 }
 
 // halves splits an entry at the middle position. The second half begins at its first record that is there.
@@ -170,6 +207,7 @@ func (p *partCount) add(rec record.Record) {
 
 func (p *partCount) entry(of *journal.Entry) *journal.Entry {
 	e := *of
+	e.N = 0
 	e.Attempts, e.Bisecting, e.UploadID = 0, true, ""
 	e.Batch = p.batch
 	e.Batch.StartOffset, e.Batch.EndOffset, e.Batch.Reason = of.Batch.StartOffset, of.Batch.EndOffset, of.Batch.Reason
@@ -178,9 +216,10 @@ func (p *partCount) entry(of *journal.Entry) *journal.Entry {
 
 // setAside turns an entry into one that writes its records to the error prefix.
 func (r *Runner) setAside(spec *Spec, e journal.Entry, errorType, code, message string) ([]journal.Entry, error) {
-	e.SetAside, e.Code, e.Message = errorType, code, message
+	n := e.N
+	e.N, e.SetAside, e.Code, e.Message = 0, errorType, code, message
 	e.Attempts, e.Ordinal, e.Bisecting, e.UploadID = 0, 0, false, ""
-	return r.split(spec, e.N, &e)
+	return r.split(spec, n, &e)
 }
 
 // work is an entry with what was built for it.
@@ -192,7 +231,9 @@ type work struct {
 	spec   *Spec
 	began  time.Time // of the attempt
 	tries  int       // of this key, in this life
-	into   []journal.Entry
+	// repeated: another life worked on this key before
+	repeated bool
+	into     []journal.Entry
 }
 
 func (w *work) release() {
@@ -234,15 +275,15 @@ func (w *work) judge(out record.Outcome, attempt int) bool {
 		if w.e.SetAside != "" {
 			return false // an error object must find a place: tried again, loudly
 		}
-		w.into, err = w.r.setAside(w.spec, w.e, rejectedType, out.Code, errText(out.Err))
+		if w.into, err = w.r.setAside(w.spec, w.e, rejectedType, out.Code, errText(out.Err)); err != nil {
+			w.r.opt.Logger.Error("the records cannot be set aside", "batch", w.e.N, "err", err)
+			return false
+		}
+		return true
 	case record.Retry:
 		return false
 	}
-	if err != nil {
-		w.r.opt.Logger.Error("the journal cannot be written", "batch", w.e.N, "err", err)
-		return false
-	}
-	return true
+	return false
 }
 
 func errText(err error) string {
@@ -293,18 +334,17 @@ func (w *work) moveToNewVersion() {
 		return
 	}
 	e := w.e
-	e.Version, e.Bucket, e.Ordinal, e.UploadID = current, spec.Bucket, 0, ""
+	e.Version, e.Bucket, e.Ordinal, e.UploadID, e.Attempts = current, spec.Bucket, 0, "", 1
 	if e.Key, err = w.r.key(spec, &e); err != nil {
 		w.r.opt.Logger.Error("the newest version makes no key", "batch", e.N, "err", err)
 		return
 	}
-	if err := w.r.opt.Journal.Replace(e); err != nil {
-		w.r.opt.Logger.Error("the journal cannot be written", "batch", e.N, "err", err)
+	if !w.r.insist(e.N, func() error { return w.r.opt.Journal.Replace(e) }) {
 		return
 	}
 	w.r.opt.Logger.Info("a stuck batch moves to the newest version of its stream", "batch", e.N, "from_version", w.e.Version, "version", current, "key", e.Key)
 	w.release()
-	w.e, w.spec, w.tries = e, nil, 0
+	w.e, w.spec, w.tries, w.repeated = e, nil, 0, false
 }
 
 var errConflict = errors.New("the key is taken by an object that is not this batch")

@@ -45,10 +45,10 @@ func (r *Runner) repeat(w *workers) {
 	for _, e := range r.opt.Journal.Pending() {
 		if e.Bisecting || e.Attempts >= maxLives {
 			w.wait() // alone: it may end the process
-			r.life(e)
+			r.life(e, false)
 			continue
 		}
-		if !w.start(r.ctx, func() { r.life(e) }) {
+		if !w.start(r.ctx, func() { r.life(e, false) }) {
 			return
 		}
 	}
@@ -70,7 +70,7 @@ func (r *Runner) batches(w *workers) {
 			continue
 		}
 		e, ok := r.note(b)
-		if !ok || !w.start(r.ctx, func() { r.life(e) }) {
+		if !ok || !w.start(r.ctx, func() { r.life(e, true) }) {
 			return
 		}
 		r.next = b.Last.Pos + 1
@@ -78,10 +78,13 @@ func (r *Runner) batches(w *workers) {
 	r.opt.Source.Reset()
 }
 
-// note journals a batch: from here on its range and its key are settled.
-func (r *Runner) note(b record.Batch) (journal.Entry, bool) {
+// note journals a batch: from here on its range and its key are settled, and this process works on it.
+func (r *Runner) note(b record.Batch) (e journal.Entry, ok bool) {
 	for attempt := 1; ; attempt++ {
-		e, err := r.plan(b)
+		var err error
+		if e.N == 0 { // else the journal knows it, perhaps on disk too: it may only be repeated as it is
+			e, err = r.plan(b)
+		}
 		if err == nil {
 			if err = r.opt.Journal.Add(&e); err == nil {
 				r.opt.Metrics.closed(r.opt.Stream, r.opt.Role, b.Reason)
@@ -99,7 +102,7 @@ func (r *Runner) note(b record.Batch) (journal.Entry, bool) {
 // plan settles what an entry for the batch writes, and under which name.
 func (r *Runner) plan(b record.Batch) (journal.Entry, error) {
 	version := r.opt.Specs.Current()
-	e := journal.Entry{Batch: b, Role: r.opt.Role, Version: version}
+	e := journal.Entry{Batch: b, Role: r.opt.Role, Version: version, Attempts: 1}
 	spec, err := r.opt.Specs.Spec(version)
 	if err != nil {
 		return e, err

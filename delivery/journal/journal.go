@@ -122,7 +122,9 @@ func Open(fsys vfs.FS, dir, name string) (*Journal, error) {
 		}
 		j.apply(o)
 	}
-	// What a killed process wrote may be in memory only: this file is not appended to, the first write goes to the other one.
+	// What a killed process wrote may be in memory only: this file is not appended to, the first write goes to the other one,
+	// and Sync writes all of it once more before anything that it says is relied on.
+	j.unsaved = true
 	return j, nil
 }
 
@@ -266,18 +268,25 @@ func (j *Journal) Versions() map[int]bool {
 	return v
 }
 
-// Add notes entries, durably, in one sync, and gives them their numbers.
+// Add notes entries, durably, in one sync, and gives those a number that have none. After an error it is not known what is
+// on disk: call it again with the same entries.
 func (j *Journal) Add(entries ...*Entry) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	ops := make([]op, len(entries))
 	for i, e := range entries {
-		j.lastN++
-		e.N = j.lastN
+		j.number(e)
 		c := *e
 		ops[i] = op{Put: &c}
 	}
 	return j.write(ops, true)
+}
+
+func (j *Journal) number(e *Entry) {
+	if e.N == 0 {
+		j.lastN++
+		e.N = j.lastN
+	}
 }
 
 // Replace changes an open entry, durably.
@@ -287,14 +296,14 @@ func (j *Journal) Replace(e Entry) error {
 	return j.write([]op{{Put: &e}}, true)
 }
 
-// Split puts others in the place of an entry, durably, in one step, and gives them their numbers.
+// Split puts others in the place of an entry, durably, in one step, and gives those a number that have none. After an error
+// call it again with the same entries: the entry must not be delivered any more.
 func (j *Journal) Split(n uint64, into ...*Entry) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	s := split{N: n}
 	for _, e := range into {
-		j.lastN++
-		e.N = j.lastN
+		j.number(e)
 		s.Into = append(s.Into, *e)
 	}
 	return j.write([]op{{Split: &s}}, true)
@@ -347,7 +356,7 @@ func (j *Journal) write(ops []op, durable bool) error {
 	return nil
 }
 
-func (j *Journal) usable() bool { return j.file[j.cur] != nil && !j.broken[j.cur] }
+func (j *Journal) usable() bool { return j.gen > 0 && j.file[j.cur] != nil && !j.broken[j.cur] }
 
 // save syncs the current file; after a failure it is never written again, and everything goes to the other one.
 func (j *Journal) save() error {
@@ -371,8 +380,17 @@ func appendLine(to []byte, gen uint64, line []byte) []byte {
 	return append(to, line...)
 }
 
-// turn writes what still matters to the other file, under the next generation, and goes on there.
+// turn writes what still matters to the other file, under the next generation, and goes on there. When it fails, the file in use
+// is not appended to either: the other one may be on disk with the next generation, and would hide what is appended.
 func (j *Journal) turn() error {
+	err := j.tryTurn()
+	if err != nil {
+		j.broken[j.cur] = true
+	}
+	return err
+}
+
+func (j *Journal) tryTurn() error {
 	other := 1 - j.cur
 	s := snapshot{Closed: j.closed, LastN: j.lastN}
 	for _, e := range j.open {

@@ -124,6 +124,41 @@ func (c *catalog) load(report func(folder string, err error)) ([]*meta, error) {
 	return all, nil
 }
 
+// unique leaves one folder for each name. A creation that failed and was repeated leaves two: the one that was never acknowledged took no
+// records, and goes.
+func (c *catalog) unique(all []*meta, report func(folder string, err error)) []*meta {
+	kept := map[string]*meta{}
+	var out []*meta
+	for _, m := range all {
+		first := kept[m.Name]
+		if m.Status == statusDropped || first == nil {
+			if m.Status != statusDropped {
+				kept[m.Name] = m
+			}
+			out = append(out, m)
+			continue
+		}
+		spare := m
+		if c.tookRecords(m) && !c.tookRecords(first) {
+			*first, *m = *m, *first // first stands in out already
+		}
+		if c.tookRecords(spare) {
+			report(filepath.Base(c.folder(spare)), fmt.Errorf("%s holds another stream of that name", filepath.Base(c.folder(kept[m.Name]))))
+			continue
+		}
+		if err := c.remove(spare); err != nil {
+			report(filepath.Base(c.folder(spare)), err)
+		}
+	}
+	return out
+}
+
+// tookRecords says whether a stream was ever made ready for records. When in doubt it was.
+func (c *catalog) tookRecords(m *meta) bool {
+	ok, err := c.fs.Exists(filepath.Join(c.folder(m), logFolder))
+	return ok || err != nil
+}
+
 func (c *catalog) read(dir string) (*meta, error) {
 	b, err := vfs.ReadFile(c.fs, filepath.Join(dir, metaFile), maxMeta)
 	if err != nil {

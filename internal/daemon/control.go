@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"sort"
+	"time"
 
 	"hydrant/config"
 	"hydrant/record"
@@ -48,6 +49,10 @@ func (d *Daemon) Create(_ context.Context, spec *config.Stream) (arn string, err
 		return "", apiError("InvalidArgumentException", "%v", err)
 	}
 	if err := d.catalog.save(s.meta); err != nil {
+		// It may be on disk all the same: a second attempt would then make a second folder of that name.
+		if cerr := d.catalog.remove(s.meta); cerr != nil {
+			d.logger.Warn("what is left of a stream that could not be stored stays behind", "stream", spec.Name, "err", cerr)
+		}
 		return "", &record.Unavailable{Reason: "the stream could not be stored: " + err.Error()}
 	}
 	d.streams[spec.Name] = s
@@ -79,18 +84,48 @@ func (d *Daemon) Delete(_ context.Context, name string, force bool) error {
 	if force {
 		return d.remove(s)
 	}
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if d.stop.Load() {
+		return nil // stored: the next life goes on
+	}
 	d.startRemoval(s)
 	return nil
 }
 
+// drainAgain is the wait before a stream that could not be opened is tried again.
+const drainAgain = 5 * time.Second
+
 // startRemoval drains a stream in the background and removes it when it is empty.
 func (d *Daemon) startRemoval(s *stream) {
 	d.wg.Go(func() {
-		if err := s.drain(d.ctx); err != nil {
-			return // stopped: the next life goes on
+		select {
+		case <-s.puts.close(): // puts that were let in before: what they add is drained, too
+		case <-d.ctx.Done():
+			return
 		}
-		if err := d.remove(s); err != nil {
-			d.logger.Error("a deleted stream could not be removed; the next start tries again", "stream", s.name, "err", err)
+		for err := s.drain(d.ctx); err != nil; err = s.drain(d.ctx) {
+			if d.ctx.Err() != nil || s.isGone() {
+				return // stopped: the next life goes on; or deleted by force meanwhile
+			}
+			d.logger.Error("a stream that is being deleted cannot be drained; trying again", "stream", s.name, "err", err)
+			select {
+			case <-time.After(drainAgain):
+			case <-d.ctx.Done():
+				return
+			}
+		}
+		for {
+			err := d.remove(s)
+			if err == nil {
+				return
+			}
+			d.logger.Error("a deleted stream could not be removed; trying again", "stream", s.name, "err", err, "next_in", janitorEvery)
+			select {
+			case <-time.After(janitorEvery):
+			case <-d.ctx.Done():
+				return // the next life goes on
+			}
 		}
 	})
 }

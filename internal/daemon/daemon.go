@@ -120,9 +120,28 @@ func Open(o Options) (*Daemon, error) {
 		return nil, err
 	}
 	if err := d.build(); err != nil {
+		d.abandon()
 		return nil, errors.Join(err, d.unlock())
 	}
 	return d, nil
+}
+
+// abandon ends what a start that failed had begun: streams that were opened deliver already.
+func (d *Daemon) abandon() {
+	d.stop.Store(true)
+	d.cancel()
+	d.wg.Wait()
+	for _, s := range d.all() {
+		if err := s.close(); err != nil {
+			d.logger.Warn("closing after a start that failed", "stream", s.name, "err", err)
+		}
+	}
+	if d.pool != nil {
+		d.pool.Close()
+	}
+	if d.env.stores != nil {
+		d.env.stores.close()
+	}
 }
 
 func (d *Daemon) build() error {
@@ -182,7 +201,7 @@ func (d *Daemon) shared() (left []upload, err error) {
 	if err := file.Open(); err != nil {
 		return nil, err
 	}
-	up, left, err := loadUploads(d.fs, filepath.Join(dir, "uploads.json"))
+	up, left, err := loadUploads(d.fs, filepath.Join(dir, "uploads.json"), d.logger)
 	if err != nil {
 		return nil, err
 	}
@@ -192,12 +211,14 @@ func (d *Daemon) shared() (left []upload, err error) {
 
 // loadStreams opens the streams of former lives, several at once.
 func (d *Daemon) loadStreams() error {
-	all, err := d.catalog.load(func(folder string, err error) {
+	report := func(folder string, err error) {
 		d.logger.Error("a stream's folder cannot be used; it is left alone", "folder", folder, "err", err)
-	})
+	}
+	all, err := d.catalog.load(report)
 	if err != nil {
 		return err
 	}
+	all = d.catalog.unique(all, report)
 	var g errgroup.Group
 	g.SetLimit(8)
 	for _, m := range all {
@@ -237,6 +258,7 @@ func (d *Daemon) reconcile() error {
 			return fmt.Errorf("stream %s: %w", c.Name, err)
 		}
 	}
+	var leaving []*stream
 	for name, s := range d.streams {
 		m := s.snapshot()
 		if m.Owner == ownerYAML && !wanted[name] && m.Status == statusActive {
@@ -246,8 +268,11 @@ func (d *Daemon) reconcile() error {
 			}
 		}
 		if s.snapshot().Status == statusDeleting {
-			d.startRemoval(s)
+			leaving = append(leaving, s)
 		}
+	}
+	for _, s := range leaving { // only now: a removal that is quick changes the map
+		d.startRemoval(s)
 	}
 	return nil
 }
@@ -294,7 +319,9 @@ func (d *Daemon) all() []*stream {
 // Stop ends the daemon in two stages: it refuses puts at once and, unless the configuration says keep, closes and delivers open
 // batches until ctx ends; then it stops what is left. What was not delivered stays in the log.
 func (d *Daemon) Stop(ctx context.Context) error {
+	d.mu.Lock() // whoever starts something under mu has seen it or is waited for
 	d.stop.Store(true)
+	d.mu.Unlock()
 	if d.cfg.Shutdown != config.ShutdownKeep {
 		d.drainAll(ctx)
 	}

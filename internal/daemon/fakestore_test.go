@@ -25,9 +25,9 @@ var errStore = errors.New("the store has a bad day")
 // weather is how a fakeStore behaves: chances of 0 to 1 for each Put.
 type weather struct {
 	fail        float64 // answers with an error, stores nothing
-	hang        float64 // waits until the context ends, stores nothing
+	hang        float64 // waits until the attempt's time is over, stores nothing
 	storedError float64 // stores, then answers with an error
-	storedLate  float64 // stores and waits until the context ends, as when the connection breaks before the answer
+	storedLate  float64 // stores and waits as long, as when the connection breaks before the answer
 	headFail    float64 // of a Head
 	latency     time.Duration
 }
@@ -49,11 +49,11 @@ type fakeStore struct {
 	byBucket   map[string]weather // in place of sky
 	objects    map[string]storedObject
 	rejects    func(o *record.Object) bool
-	unreadable bool                       // nobody may HEAD
-	before     func(o *record.Object)     // called at the start of each Put
-	puts       map[string]int             // attempts by bucket
-	exists     []record.Identity          // what was answered with Exists
-	claimed    map[string]record.Identity // keys that somebody else took before us
+	unreadable bool                               // nobody may HEAD
+	before     func(o *record.Object) (dead bool) // called at the start of each Put; true: the process ends with it
+	puts       map[string]int                     // attempts by bucket
+	exists     []record.Identity                  // what was answered with Exists
+	claimed    map[string]record.Identity         // keys that somebody else took before us
 }
 
 var _ delivery.Sink = (*fakeStore)(nil)
@@ -80,6 +80,9 @@ func (f *fakeStore) weather(bucket string) weather {
 	}
 	return f.sky
 }
+
+// attemptLimit is how long a sink lets one attempt last.
+const attemptLimit = 5 * time.Minute
 
 type fate int
 
@@ -112,8 +115,9 @@ func (f *fakeStore) fate(o *record.Object) (what fate, latency time.Duration) {
 }
 
 func (f *fakeStore) Put(ctx context.Context, o *record.Object) record.Outcome {
-	if f.before != nil {
-		f.before(o)
+	if f.before != nil && f.before(o) {
+		<-ctx.Done()
+		return record.Outcome{Kind: record.Retry, Code: "S3.Cancelled", Err: ctx.Err()}
 	}
 	what, latency := f.fate(o)
 	if !waitFor(ctx, latency) {
@@ -123,16 +127,16 @@ func (f *fakeStore) Put(ctx context.Context, o *record.Object) record.Outcome {
 	case fails:
 		return record.Outcome{Kind: record.Retry, Code: "S3.InternalError", Err: errStore}
 	case hangs:
-		<-ctx.Done()
-		return record.Outcome{Kind: record.Retry, Code: "S3.RequestTimeout", Err: ctx.Err()}
+		waitFor(ctx, attemptLimit)
+		return record.Outcome{Kind: record.Retry, Code: "S3.RequestTimeout", Err: context.DeadlineExceeded}
 	}
 	out := f.store(o)
 	switch {
 	case what == storesAndFails && out.Kind == record.Delivered:
 		return record.Outcome{Kind: record.Retry, Code: "S3.InternalError", Err: errStore}
-	case what == storesAndHangs:
-		<-ctx.Done()
-		return record.Outcome{Kind: record.Retry, Code: "S3.RequestTimeout", Err: ctx.Err()}
+	case what == storesAndHangs && out.Kind == record.Delivered:
+		waitFor(ctx, attemptLimit)
+		return record.Outcome{Kind: record.Retry, Code: "S3.RequestTimeout", Err: context.DeadlineExceeded}
 	}
 	return out
 }

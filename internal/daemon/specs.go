@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"sync"
 
@@ -66,12 +68,20 @@ func (s *stream) reconfigure(c config.Stream) error {
 	m.Versions[m.Current] = c
 	m.Status = statusActive
 	m.Owner = ownerYAML
-	if err := s.env.catalog.save(&m); err != nil {
-		return err
+	if !sameMeta(&m, s.meta) { // a start with nothing changed writes nothing
+		if err := s.env.catalog.save(&m); err != nil {
+			return err
+		}
+		s.meta = &m
 	}
-	s.meta = &m
 	s.share.Resize(int64(c.Buffer.MaxBacklog), s.env.guaranteed(int64(c.Buffer.Guaranteed)))
 	return nil
+}
+
+func sameMeta(a, b *meta) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
 // needs says whether an unfinished entry was closed under version v. Before the journals are open, everything is needed.
@@ -80,7 +90,8 @@ func (s *stream) needs(v int) bool {
 		return true
 	}
 	for _, r := range s.readers {
-		if r.journal.Versions()[v] {
+		// Durably: an entry whose end a power cut takes back is open again, and needs its version.
+		if err := r.journal.Sync(); err != nil || r.journal.Versions()[v] {
 			return true
 		}
 	}

@@ -40,6 +40,9 @@ type stream struct {
 	failure error
 
 	tidied record.Position // end of the log when tidy last looked; its own
+	gone   bool            // closed for good; guarded by openMu
+
+	puts gate // closed before a deleted stream is drained
 
 	trimMu sync.Mutex
 
@@ -92,7 +95,7 @@ func (s *stream) open() error {
 }
 
 func (s *stream) openLocked() error {
-	if s.log != nil {
+	if s.log != nil || s.gone {
 		return nil
 	}
 	if ok, err := s.env.fs.Exists(filepath.Join(s.dir, logFolder)); err != nil || !ok {
@@ -195,6 +198,10 @@ func (s *stream) limits(role record.Role) func() buffer.Limits {
 
 // append makes a put durable. The first one makes the stream's folder.
 func (s *stream) append(ctx context.Context, put *record.Put) (record.ID, error) {
+	if !s.puts.enter() {
+		return record.ID{}, record.ErrStreamDeleting
+	}
+	defer s.puts.leave()
 	log, err := s.writable()
 	if err != nil {
 		return record.ID{}, err
@@ -213,6 +220,9 @@ func (s *stream) writable() (*wal.Log, error) {
 	defer s.openMu.Unlock()
 	if s.ready {
 		return s.log, nil
+	}
+	if s.gone {
+		return nil, record.ErrStopping
 	}
 	if err := s.prepare(); err != nil {
 		s.failure = err
@@ -296,8 +306,17 @@ func (s *stream) opened() (*wal.Log, []*reader) {
 	return s.log, s.readers
 }
 
+func (s *stream) isGone() bool {
+	s.openMu.Lock()
+	defer s.openMu.Unlock()
+	return s.gone
+}
+
 // drain delivers everything, or until ctx ends.
 func (s *stream) drain(ctx context.Context) error {
+	if err := s.open(); err != nil {
+		return fmt.Errorf("nothing can be delivered: %w", err)
+	}
 	_, readers := s.opened()
 	for _, r := range readers {
 		r.runner.Flush()
@@ -314,6 +333,7 @@ func (s *stream) drain(ctx context.Context) error {
 func (s *stream) close() error {
 	s.openMu.Lock()
 	defer s.openMu.Unlock()
+	s.gone = true
 	if s.log == nil {
 		return nil
 	}
@@ -346,7 +366,11 @@ func (s *stream) tidy() {
 	if !still || log.Backlog() != 0 {
 		return
 	}
-	s.advance(true)
+	s.openMu.Lock()
+	if s.log != nil { // it may have been closed since
+		s.advance(true)
+	}
+	s.openMu.Unlock()
 	if err := log.Shrink(); err != nil {
 		s.env.logger.Warn("an idle stream's segments could not be given back", "stream", s.name, "err", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"sync"
@@ -32,7 +31,7 @@ type uploads struct {
 }
 
 // loadUploads returns what the process before left behind.
-func loadUploads(fsys vfs.FS, path string) (*uploads, []upload, error) {
+func loadUploads(fsys vfs.FS, path string, logger *slog.Logger) (*uploads, []upload, error) {
 	u := &uploads{fs: fsys, path: path, open: map[string]upload{}}
 	b, err := vfs.ReadFile(fsys, path, maxMeta)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -43,7 +42,9 @@ func loadUploads(fsys vfs.FS, path string) (*uploads, []upload, error) {
 	}
 	var left []upload
 	if err := json.Unmarshal(b, &left); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", path, err)
+		// It only saves space at the store: no reason not to start.
+		logger.Error("the list of multipart uploads is damaged; what a former life left there must be aborted by hand", "file", path, "err", err)
+		return u, nil, fsys.Rename(path, path+".damaged")
 	}
 	for _, l := range left {
 		u.open[l.ID] = l

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand"
 	"os"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +35,9 @@ type world struct {
 	told  map[string]bool   // record: true when acknowledged, false when nobody knows
 	where map[string]string // record: stream and its incarnation
 	next  int
+	pads  *rand.Rand
+
+	announced atomic.Bool // the daemon said that it could not avoid delivering twice
 }
 
 const dataDir = "/data"
@@ -41,7 +46,7 @@ func newWorld(t *testing.T, seed int64) *world {
 	c := config.Default()
 	c.DataDir, c.MinFree = dataDir, config.MB
 	w := &world{t: t, rng: rand.New(rand.NewSource(seed)), mem: vfs.NewMem(), store: newFakeStore(t, seed), cfg: c,
-		told: map[string]bool{}, where: map[string]string{}}
+		pads: rand.New(rand.NewSource(seed + 2)), told: map[string]bool{}, where: map[string]string{}}
 	var err error
 	if w.spool, err = os.MkdirTemp("", "hydrant-sim"); err != nil {
 		t.Fatal(err)
@@ -63,10 +68,20 @@ func small(name string) config.Stream {
 func (w *world) options() Options {
 	o := Options{Config: w.cfg, FS: w.mem, SpoolDir: w.spool, Sink: w.store,
 		Lock: func(string, string) (func() error, error) { return func() error { return nil }, nil }}
+	out := io.Writer(w)
 	if os.Getenv("HYDRANT_TEST_LOG") != "" {
-		o.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		out = io.MultiWriter(w, os.Stderr)
 	}
+	o.Logger = slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	return o
+}
+
+// Write listens to the daemon's log: records may be delivered twice only where it said so, because nobody may read identities.
+func (w *world) Write(line []byte) (int, error) {
+	if strings.Contains(string(line), "may be delivered twice") {
+		w.announced.Store(true)
+	}
+	return len(line), nil
 }
 
 // open starts the daemon; the streams replace those of the configuration.
@@ -128,7 +143,7 @@ func (w *world) record(stream string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.next++
-	r := fmt.Sprintf(`{"stream":%q,"n":%d,"pad":%q}`, stream, w.next, strings.Repeat("x", w.rng.Intn(120)))
+	r := fmt.Sprintf(`{"stream":%q,"n":%d,"pad":%q}`, stream, w.next, strings.Repeat("x", w.pads.Intn(120)))
 	w.where[r] = stream
 	return r
 }
@@ -214,9 +229,13 @@ func (w *world) check() {
 	}
 	w.compare("main", main, func(string) bool { return true })
 	w.compare("backup", backup, w.backedUp)
-	w.checkOrder(objects)
-	w.checkRanges(objects)
+	if !w.forgiven() {
+		w.checkOrder(objects)
+		w.checkRanges(objects)
+	}
 }
+
+func (w *world) forgiven() bool { return w.store.unreadable && w.announced.Load() }
 
 // backedUp says whether a stream has a full backup.
 func (w *world) backedUp(stream string) bool { return strings.Contains(stream, "-all") }
@@ -232,9 +251,9 @@ func (w *world) compare(what string, got map[string]int, expect func(stream stri
 			if missing++; missing <= 3 {
 				w.t.Errorf("%s: an acknowledged record is lost: %s", what, r)
 			}
-		} else if n > 1 {
+		} else if n > 1 && !w.forgiven() {
 			if twice++; twice <= 3 {
-				w.t.Errorf("%s: a record was delivered %d times: %s", what, n, r)
+				w.t.Errorf("%s: a record was delivered %d times: %s\n\t%s", what, n, r, strings.Join(w.holders(r), "\n\t"))
 			}
 		}
 	}
@@ -304,6 +323,17 @@ func sorted(objects map[string]storedObject) []string {
 	for n, o := range objects {
 		if o.identity != (record.Identity{}) {
 			names = append(names, n)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// holders names the objects that hold a record.
+func (w *world) holders(r string) (names []string) {
+	for n, o := range w.store.objects {
+		if slices.Contains(o.lines(w.t), r) {
+			names = append(names, n+" "+o.identity.String())
 		}
 	}
 	slices.Sort(names)
