@@ -49,7 +49,7 @@ func (b *bench) open() {
 	var err error
 	b.pool, err = wal.OpenPool(b.mem, "/pool", guard, 1, nil)
 	must(b.t, err)
-	b.log, err = wal.Open(wal.Options{FS: b.mem, Dir: "/log", ID: wal.LogID{1}, Pool: b.pool, Share: guard.NewShare(0, 0, nil),
+	b.log, err = wal.Open(wal.Options{FS: b.mem, Dir: "/log", ID: wal.LogID{1}, Pool: b.pool, Share: guard.NewShare(0, 0),
 		Now: func() time.Time { return b.now }, SyncLinger: time.Nanosecond})
 	must(b.t, err)
 }
@@ -218,7 +218,10 @@ func TestBatchesWhileTheLogGrows(t *testing.T) {
 						case <-stop:
 							done <- got
 							return
-						case <-b.log.Grown():
+						default:
+						}
+						if err := b.log.Wait(context.Background(), from, time.Hour, stop); err != nil {
+							t.Error(err)
 						}
 						continue
 					}

@@ -100,8 +100,8 @@ func (b Backup) check(r *report, fromAPI bool) {
 	r.oneOf("backup.compression", b.Compression, codecs()...)
 	b.Buffer.check(r, "backup.buffer")
 	switch {
-	case b.S3 != nil && b.Mode == BackupNone:
-		r.add("backup.s3", "is not used while backup.mode is none; write mode: all, or remove it")
+	case b.S3 != nil && (b.Mode == BackupNone || b.Mode == BackupFailed):
+		r.add("backup.s3", "is used only with mode: all; failed records land under error_prefix")
 	case b.S3 != nil:
 		r.under("backup.s3", b.S3.check(fromAPI))
 	case b.Mode == BackupAll:

@@ -13,6 +13,7 @@ type Duration time.Duration
 
 // Config is the whole file.
 type Config struct {
+	File            string   // where it was read from; "" for the defaults
 	Listen          string   // records and control API, default 127.0.0.1:4573
 	Admin           string   // metrics, health, console, default 127.0.0.1:4574
 	DataDir         string   // default ./hydrant-data

@@ -24,8 +24,9 @@ func TestDefaultIsLegal(t *testing.T) {
 	if errs := Default().Check(); len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	got, want := fmt.Sprintf("%+v", parseText(t, "")), fmt.Sprintf("%+v", Default())
-	if got != want {
+	want := Default()
+	want.File = "t.yml"
+	if got, want := fmt.Sprintf("%+v", parseText(t, "")), fmt.Sprintf("%+v", want); got != want {
 		t.Fatalf("empty file:\n%s\ndefault:\n%s", got, want)
 	}
 }
@@ -134,6 +135,14 @@ func TestParseBytes(t *testing.T) {
 	}
 }
 
+func TestAbout(t *testing.T) {
+	for in, want := range map[Bytes]string{0: "0B", 1023: "1023B", KB: "1KB", 1536: "1.5KB", 252_123_456_789: "234.8GB", 2 * TB: "2TB"} {
+		if got := about(in); got != want {
+			t.Errorf("%d: %s, want %s", int64(in), got, want)
+		}
+	}
+}
+
 func TestParseDuration(t *testing.T) {
 	for in, want := range map[string]string{"0": "0s", "0s": "0s", "300s": "5m", "90s": "90s", "24h": "24h", "1h30m": "90m", "250ms": "250ms"} {
 		if got, err := ParseDuration(in); err != nil || got.String() != want {
@@ -151,31 +160,6 @@ func TestStoredFormIsNumbers(t *testing.T) {
 	data, err := json.Marshal(Buffer{Size: MB, Interval: Duration(time.Second)})
 	if want := `{"Size":1048576,"Interval":1000000000,"MaxBacklog":0,"Guaranteed":0,"Retain":0}`; err != nil || string(data) != want {
 		t.Fatalf("%s, %v", data, err)
-	}
-}
-
-func TestSecret(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "s")
-	if err := os.WriteFile(file, []byte("pass word\r\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s, err := ReadSecret("file:" + file)
-	if err != nil || s.Reveal() != "pass word" {
-		t.Fatalf("%q, %v", s.Reveal(), err)
-	}
-	if err := os.WriteFile(file, []byte("\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, in := range []string{"file:" + file, "file:" + file + ".none"} {
-		if _, err := ReadSecret(in); err == nil {
-			t.Errorf("%s was read", in)
-		}
-	}
-	plain, err := ReadSecret("text")
-	data, jsonErr := json.Marshal(plain)
-	all := fmt.Sprintf("%v %s %+v %#v %s %v", plain, plain, plain, plain, data, plain.LogValue())
-	if err != nil || jsonErr != nil || plain.Reveal() != "text" || strings.Contains(all, "text") {
-		t.Errorf("%s, %v, %v", all, err, jsonErr)
 	}
 }
 
@@ -259,8 +243,14 @@ func TestCheckDisk(t *testing.T) {
 	if err := CheckDisk(c, int64(TB)); err == nil {
 		t.Error("the sum overflowed")
 	}
-	if err := CheckDisk(Default(), 1); err != nil {
-		t.Errorf("no shares, tiny disk: %v", err)
+	if err := CheckDisk(Default(), int64(Default().MinFree)); err != nil {
+		t.Errorf("no shares, small disk: %v", err)
+	}
+	c = Default()
+	c.MinFree, c.Streams = 900*GB, []Stream{{Buffer: Buffer{Guaranteed: GB}}}
+	err := CheckDisk(c, 252_123_456_789)
+	if want := "900GB is more than the whole disk of the data directory, 234.8GB"; !errors.As(err, &f) || f.Path != "min_free" || !strings.Contains(f.Message, want) {
+		t.Errorf("min_free above the disk: %v", err)
 	}
 }
 

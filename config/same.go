@@ -50,14 +50,17 @@ func (s *S3) what() S3 {
 }
 
 // CheckDisk says whether the shares that streams are guaranteed fit a disk of totalBytes, beside min_free.
+// The error is a *FieldError.
 func CheckDisk(c *Config, totalBytes int64) error {
-	room := Bytes(totalBytes) - c.MinFree
-	left := room
+	left := Bytes(totalBytes) - c.MinFree
+	if left < 0 {
+		return &FieldError{"min_free", fmt.Sprintf("%s is more than the whole disk of the data directory, %s; lower it or use a larger disk", c.MinFree, about(Bytes(totalBytes)))}
+	}
 	for i := range c.Streams {
 		share := c.Streams[i].Buffer.Guaranteed
 		if share > left {
 			return &FieldError{fmt.Sprintf("streams[%d].buffer.guaranteed", i),
-				fmt.Sprintf("the guaranteed shares of all streams are above the disk's %s less min_free %s; lower them or use a larger disk", Bytes(totalBytes), c.MinFree)}
+				fmt.Sprintf("the guaranteed shares of all streams are above the disk's %s less min_free %s; lower them or use a larger disk", about(Bytes(totalBytes)), c.MinFree)}
 		}
 		left -= share
 	}

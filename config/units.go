@@ -30,6 +30,19 @@ func (b Bytes) String() string {
 	return strconv.FormatInt(int64(b), 10) + "B"
 }
 
+// about is a size for people, in the largest unit and with one decimal: "234.8GB".
+func about(b Bytes) string {
+	for _, u := range []struct {
+		size Bytes
+		name string
+	}{{TB, "TB"}, {GB, "GB"}, {MB, "MB"}, {KB, "KB"}} {
+		if b >= u.size {
+			return strings.TrimSuffix(strconv.FormatFloat(float64(b)/float64(u.size), 'f', 1, 64), ".0") + u.name
+		}
+	}
+	return b.String()
+}
+
 // ParseBytes reads "64MB", "10GB", "512KB", "4096B" or a plain number of bytes. Units are powers of 1024;
 // KiB, MiB, GiB and TiB mean the same.
 func ParseBytes(s string) (Bytes, error) {

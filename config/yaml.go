@@ -40,6 +40,7 @@ func Parse(data []byte, name string, env func(string) (string, bool)) (*Config, 
 	r := &reader{file: name, env: env, places: map[string]*yaml.Node{}, bad: map[string]bool{}}
 	root := r.document(data)
 	c := Default()
+	c.File = name
 	if root != nil {
 		r.config(root, c)
 	}
@@ -134,6 +135,40 @@ func (r *reader) syntax(data []byte, err error) {
 			return
 		}
 	}
+	if line, col, ok := bareVariable(string(data), p.Line); ok {
+		p.Line, p.Col = line, col
+		p.Message = "${ within {...} or [...] must stand in quotes; YAML takes its brace for a section's"
+	}
+}
+
+// bareVariable finds a ${ without quotes inside of a mapping or list in brackets, at most a line away from near, which is 0 when unknown.
+func bareVariable(text string, near int) (line, col int, ok bool) {
+	depth, quote := 0, byte(0)
+	for i, one := range strings.Split(text, "\n") {
+		for at := 0; at < len(one); at++ {
+			c := one[at]
+			begins := at == 0 || strings.IndexByte(" \t,:{[", one[at-1]) >= 0 // of a value or a comment
+			switch {
+			case quote == '"' && c == '\\':
+				at++
+			case quote != 0:
+				if c == quote {
+					quote = 0
+				}
+			case begins && c == '#':
+				at = len(one)
+			case begins && (c == '"' || c == '\''):
+				quote = c
+			case depth > 0 && strings.HasPrefix(one[at:], "${") && (near == 0 || max(near-i-1, i+1-near) <= 1):
+				return i + 1, at + 1, true
+			case c == '{' || c == '[':
+				depth++
+			case c == '}' || c == ']':
+				depth = max(0, depth-1)
+			}
+		}
+	}
+	return 0, 0, false
 }
 
 // check runs the rules over what was read and finds their places.

@@ -227,6 +227,13 @@ func (s *section) backup(b *Backup) {
 	}
 	sec.text("mode", &b.Mode)
 	sec.text("compression", &b.Compression)
+	if b.Mode == BackupNone || b.Mode == BackupFailed {
+		for _, key := range []string{"buffer", "compression"} {
+			if n, ok := sec.keys[key]; ok {
+				s.r.fail(n, sec.sub(key), "is used only with mode: all; failed records land under error_prefix")
+			}
+		}
+	}
 	if buf := sec.section("buffer", "size", "interval"); buf != nil {
 		buf.bytes("size", &b.Buffer.Size)
 		buf.duration("interval", &b.Buffer.Interval)

@@ -5,9 +5,11 @@ package delivery
 
 import (
 	"context"
+	"crypto/rand"
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -20,7 +22,7 @@ import (
 // Source yields the batches of one reader of a log.
 type Source interface {
 	// Next returns the batch that begins at or behind from as soon as it is closed; a closed flush channel closes it at the
-	// log's end at once. It returns an error for which Idle is true when nothing waits. Called by one goroutine at a time.
+	// log's end at once. It returns an error for which IsIdle is true when nothing waits. Called by one goroutine at a time.
 	Next(ctx context.Context, from record.Position, flush <-chan struct{}) (record.Batch, error)
 	// Read calls visit with every intact record of the range, in order. Safe for concurrent use. The data is valid until visit returns.
 	Read(ctx context.Context, first, last record.Position, visit func(record.Record) error) error
@@ -59,8 +61,8 @@ type Spec struct {
 	NewEncoder func(w io.Writer, name string) (Encoder, error)
 }
 
-// Store keeps every spec version that an open entry may need.
-type Store interface {
+// Specs keeps every spec version that an open entry may need.
+type Specs interface {
 	// Current is the version under which batches close now.
 	Current() int
 	// Spec returns a version's spec, for any version that the journal still names.
@@ -82,9 +84,10 @@ type Options struct {
 	Source  Source
 	IsIdle  func(error) bool // tells the source's "nothing waits" from an error
 	Journal *journal.Journal
-	Specs   Store
-	// Sink is asked before each attempt: how to reach a destination is always the newest.
-	Sink     func() Sink
+	Specs   Specs
+	// Sink is asked before each call. Objects go where the newest configuration says (version 0), whatever the version they are
+	// written under; whether one arrived is asked of its version's own store, too.
+	Sink     func(version int) Sink
 	NewSpool func() Spool
 	// Advance is told how far this reader has come, after each entry that ended and when nothing is left to do (idle).
 	// What it frees must first be made durable with Journal.Sync.
@@ -110,8 +113,14 @@ type Runner struct {
 	cancel  context.CancelFunc
 	ctx     context.Context
 
+	bell  chan struct{}   // holds a token after a wake
 	next  record.Position // of the batch to be closed next; the loop's own
 	state stateBoard
+
+	// Where nobody may read whose object stands under a key, the keys of new batches carry a random word of this life: a log that was
+	// restored from a copy must not meet its other self there. salted is set when that is known to be so.
+	salt   string
+	salted atomic.Bool
 }
 
 // New returns a runner that does nothing until Wake.
@@ -127,9 +136,25 @@ func New(opt Options) *Runner {
 	if opt.Metrics == nil {
 		opt.Metrics = NewMetrics(nil)
 	}
-	r := &Runner{opt: opt, flush: make(chan struct{}), next: opt.Journal.Closed().Pos}
+	r := &Runner{opt: opt, flush: make(chan struct{}), bell: make(chan struct{}, 1), next: opt.Journal.Closed().Pos, salt: rand.Text()}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
+	for _, e := range opt.Journal.Pending() {
+		if e.Salt != "" {
+			r.salted.Store(true)
+		}
+	}
+	if err := opt.Journal.Damaged(); err != nil {
+		opt.Logger.Error("the journal was damaged on disk; records may be delivered again", "err", err)
+	}
 	return r
+}
+
+// saltOf is the salt of a new key of an entry that had the given one.
+func (r *Runner) saltOf(old string) string {
+	if r.salted.Load() {
+		return r.salt
+	}
+	return old
 }
 
 // Wake says that there may be something to deliver: records came in, or the journal holds unfinished entries. Cheap; never blocks.
@@ -141,6 +166,10 @@ func (r *Runner) Wake() {
 	}
 	if r.running {
 		r.again = true
+		select {
+		case r.bell <- struct{}{}:
+		default:
+		}
 		return
 	}
 	r.running = true
@@ -159,8 +188,8 @@ func (r *Runner) Flush() {
 	r.Wake()
 }
 
-// Idle returns a channel that is closed when the loop has nothing left to do; nil when it is not running.
-func (r *Runner) Idle() <-chan struct{} {
+// idle returns a channel that is closed when the loop has nothing left to do; nil when it is not running.
+func (r *Runner) idle() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.running {
@@ -178,7 +207,7 @@ func (r *Runner) Drained() bool {
 func (r *Runner) Drain(ctx context.Context) error {
 	for {
 		r.Flush()
-		if idle := r.Idle(); idle != nil {
+		if idle := r.idle(); idle != nil {
 			select {
 			case <-idle:
 			case <-ctx.Done():

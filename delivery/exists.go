@@ -15,8 +15,11 @@ func (w *work) exists(out record.Outcome) bool {
 	switch {
 	case out.Found != nil && *out.Found == w.object.Identity:
 		return w.delivered(0)
-	case out.Found == nil && out.Unreadable && (w.repeated || w.tries > 1):
-		// Who may not look takes the answer as his own only when he repeats a journaled entry exactly.
+	case out.Found != nil && w.r.isFormer(w.e.Former, w.e.Bucket, w.e.Key, out.Found):
+		return w.delivered(0) // the whole has arrived after all
+	case out.Found == nil && out.Unreadable && (w.repeated || w.sent || hadKey(&w.e)):
+		// Who may not look takes the answer as his own only when an earlier attempt with this key may have arrived.
+		w.r.salted.Store(true)
 		return w.delivered(0)
 	case out.Found != nil && w.isPrefix(out.Found):
 		return w.adopt(out.Found)
@@ -50,7 +53,7 @@ func (w *work) adopt(f *record.Identity) bool {
 		return false
 	}
 	e := rest.entry(&w.e)
-	e.Bisecting, e.Ordinal = w.e.Bisecting, 0
+	e.Ordinal = 0
 	if e.Batch.Count == 0 {
 		return w.delivered(0)
 	}
@@ -66,8 +69,12 @@ func (w *work) adopt(f *record.Identity) bool {
 // conflict gives the entry another key. Somebody must look at this: the log was restored from a copy, or the prefix is shared.
 func (w *work) conflict(out record.Outcome) bool {
 	w.r.opt.Metrics.conflict(w.r.opt.Stream)
+	if out.Unreadable {
+		w.r.salted.Store(true)
+	}
 	e := w.e
 	e.Ordinal++
+	e.Salt = w.r.saltOf(e.Salt)
 	e.Attempts = 1 // nobody tried the new key
 	var err error
 	e.Key, err = w.r.key(w.spec, &e)
@@ -76,8 +83,7 @@ func (w *work) conflict(out record.Outcome) bool {
 	if err != nil || !w.r.insist(e.N, func() error { return w.r.opt.Journal.Replace(e) }) {
 		return false
 	}
-	w.e, w.tries, w.repeated = e, 0, false
-	w.release()
+	w.renamed(e)
 	return false
 }
 

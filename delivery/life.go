@@ -3,7 +3,6 @@ package delivery
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"hydrant/delivery/journal"
@@ -23,7 +22,6 @@ const rejectedType = "s3-failed"
 // life is one process's work on one entry and on what it turned into (halves, an error object, the rest of an adopted one).
 // It ends with all of it done, or with the runner stopped. claimed: the journal knows already that this process works on it.
 func (r *Runner) life(e journal.Entry, claimed bool) {
-	defer r.state.forget(e.N)
 	for queue := []journal.Entry{e}; len(queue) > 0 && r.ctx.Err() == nil; claimed = false {
 		into := r.deliver(queue[0], claimed)
 		queue = append(into, queue[1:]...)
@@ -35,6 +33,7 @@ func (r *Runner) life(e journal.Entry, claimed bool) {
 
 // deliver tries an entry until it is done or replaced by others, which it returns.
 func (r *Runner) deliver(e journal.Entry, claimed bool) (into []journal.Entry) {
+	defer r.state.forget(e.N)
 	if !claimed {
 		var mine bool
 		if into, mine = r.claim(&e); !mine {
@@ -43,6 +42,10 @@ func (r *Runner) deliver(e journal.Entry, claimed bool) (into []journal.Entry) {
 	}
 	w := &work{r: r, e: e}
 	defer w.release()
+	if w.formerArrived() {
+		w.delivered(0)
+		return nil
+	}
 	for attempt := 1; r.ctx.Err() == nil; attempt++ {
 		out := w.attempt(r.ctx)
 		w.survived()
@@ -73,10 +76,13 @@ func (r *Runner) claim(e *journal.Entry) (into []journal.Entry, mine bool) {
 	for attempt := 1; ; attempt++ {
 		into, mine, err := r.tryClaim(e, attempt)
 		if err == nil {
+			if attempt > 1 {
+				r.state.forget(e.N)
+			}
 			return into, mine
 		}
 		r.opt.Logger.Error("a batch cannot be claimed; it waits", "batch", e.N, "attempt", attempt, "err", err)
-		r.state.trouble(err)
+		r.state.trouble(e.N, err)
 		if !r.pause(r.opt.Backoff.wait(attempt)) {
 			return nil, false
 		}
@@ -109,119 +115,6 @@ func (w *work) survived() {
 	}
 }
 
-// bisect replaces an entry that ended processes by its halves, or sets its last record aside. What stands under its key already counts.
-func (r *Runner) bisect(e *journal.Entry, blind bool) ([]journal.Entry, error) {
-	r.opt.Logger.Error("a batch has ended the process several times; it is bisected", "batch", e.N, "first", e.Batch.First.Pos, "last", e.Batch.Last.Pos)
-	found, exists, err := r.opt.Sink().Head(r.ctx, e.Bucket, e.Key)
-	if err != nil && !blind {
-		return nil, fmt.Errorf("whether the object is there already: %w", err)
-	}
-	if err != nil {
-		r.opt.Logger.Error("whether the object is there already cannot be found out; its records may be delivered twice", "batch", e.N, "key", e.Key, "err", err)
-	}
-	if exists && found != nil && found.First == e.Batch.First && found.Last == e.Batch.Last {
-		return nil, r.opt.Journal.Done(e.N)
-	}
-	spec, err := r.opt.Specs.Spec(e.Version)
-	if err != nil {
-		return nil, err
-	}
-	if e.Batch.Count <= 1 || e.Batch.First.Pos == e.Batch.Last.Pos {
-		return r.setAside(spec, *e, "process-killed", "Hydrant.ProcessKilled", "the process ended several times while it worked on this record")
-	}
-	halves, err := r.halves(e)
-	if err != nil {
-		return nil, err
-	}
-	return r.split(spec, e.N, halves...)
-}
-
-// split journals what takes the place of an entry, in one step.
-func (r *Runner) split(spec *Spec, n uint64, into ...*journal.Entry) ([]journal.Entry, error) {
-	for _, e := range into {
-		var err error
-		if e.Key, err = r.key(spec, e); err != nil {
-			return nil, err
-		}
-	}
-	if !r.insist(n, func() error { return r.opt.Journal.Split(n, into...) }) {
-		return nil, r.ctx.Err()
-	}
-	out := make([]journal.Entry, len(into))
-	for i, e := range into {
-		out[i] = *e
-	}
-	return out, nil
-}
-
-// insist writes to the journal until it worked; false: stopped before. What an entry turns into may be on disk although the
-// write failed, so that the entry itself must not be delivered any more: else records would be delivered twice after a crash.
-func (r *Runner) insist(n uint64, write func() error) bool {
-	for attempt := 1; ; attempt++ {
-		err := write()
-		if err == nil {
-			return true
-		}
-		r.opt.Logger.Error("the journal cannot be written; the batch waits", "batch", n, "attempt", attempt, "err", err)
-		r.state.trouble(err)
-		if !r.pause(r.opt.Backoff.wait(attempt)) {
-			return false
-		}
-	}
-}
-
-// halves splits an entry at the middle position. The second half begins at its first record that is there.
-func (r *Runner) halves(e *journal.Entry) ([]*journal.Entry, error) {
-	mid := e.Batch.First.Pos + (e.Batch.Last.Pos-e.Batch.First.Pos)/2
-	var parts [2]partCount
-	err := r.opt.Source.Read(r.ctx, e.Batch.First.Pos, e.Batch.Last.Pos, func(rec record.Record) error {
-		i := 0
-		if rec.Pos > mid {
-			i = 1
-		}
-		parts[i].add(rec)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	var out []*journal.Entry
-	for i := range parts {
-		if parts[i].batch.Count > 0 {
-			out = append(out, parts[i].entry(e))
-		}
-	}
-	return out, nil
-}
-
-type partCount struct{ batch record.Batch }
-
-func (p *partCount) add(rec record.Record) {
-	if p.batch.Count == 0 {
-		p.batch.First, p.batch.ArrivalMillis = rec.ID, rec.ArrivalMillis
-	}
-	p.batch.Last = rec.ID
-	p.batch.Count++
-	p.batch.Bytes += int64(len(rec.Data))
-}
-
-func (p *partCount) entry(of *journal.Entry) *journal.Entry {
-	e := *of
-	e.N = 0
-	e.Attempts, e.Bisecting, e.UploadID = 0, true, ""
-	e.Batch = p.batch
-	e.Batch.StartOffset, e.Batch.EndOffset, e.Batch.Reason = of.Batch.StartOffset, of.Batch.EndOffset, of.Batch.Reason
-	return &e
-}
-
-// setAside turns an entry into one that writes its records to the error prefix.
-func (r *Runner) setAside(spec *Spec, e journal.Entry, errorType, code, message string) ([]journal.Entry, error) {
-	n := e.N
-	e.N, e.SetAside, e.Code, e.Message = 0, errorType, code, message
-	e.Attempts, e.Ordinal, e.Bisecting, e.UploadID = 0, 0, false, ""
-	return r.split(spec, n, &e)
-}
-
 // work is an entry with what was built for it.
 type work struct {
 	r      *Runner
@@ -231,9 +124,9 @@ type work struct {
 	spec   *Spec
 	began  time.Time // of the attempt
 	tries  int       // of this key, in this life
-	// repeated: another life worked on this key before
-	repeated bool
-	into     []journal.Entry
+	// repeated: another life worked on this key before; sent: an attempt of this one may have reached the store
+	repeated, sent bool
+	into           []journal.Entry
 }
 
 func (w *work) release() {
@@ -249,7 +142,7 @@ func (w *work) attempt(ctx context.Context) record.Outcome {
 	if w.object == nil {
 		if err := w.build(ctx); err != nil {
 			w.release()
-			return record.Outcome{Kind: record.Retry, Code: "Hydrant.EncodeFailed", Err: err}
+			return record.Outcome{Kind: record.Retry, Code: "Hydrant.EncodeFailed", Err: err, Unsent: true}
 		}
 	}
 	w.began = time.Now()
@@ -257,33 +150,50 @@ func (w *work) attempt(ctx context.Context) record.Outcome {
 		return record.Outcome{Kind: record.Delivered} // nothing readable is left of the range: the damage was reported
 	}
 	w.tries++
-	return w.r.opt.Sink().Put(ctx, w.object)
+	return w.r.opt.Sink(newest).Put(ctx, w.object)
 }
 
 // judge acts on an outcome; true means that this life is over.
 func (w *work) judge(out record.Outcome, attempt int) bool {
-	var err error
 	switch out.Kind {
 	case record.Delivered:
 		return w.delivered(attempt)
 	case record.Exists:
 		return w.exists(out)
 	case record.Rejected:
-		w.r.opt.Metrics.rejected(w.r.opt.Stream, w.e.Batch.Count)
-		w.r.opt.Logger.Error("the destination will never take this object; its records go to the error prefix",
-			"batch", w.e.N, "code", out.Code, "err", out.Err)
-		if w.e.SetAside != "" {
-			return false // an error object must find a place: tried again, loudly
-		}
-		if w.into, err = w.r.setAside(w.spec, w.e, rejectedType, out.Code, errText(out.Err)); err != nil {
-			w.r.opt.Logger.Error("the records cannot be set aside", "batch", w.e.N, "err", err)
-			return false
-		}
-		return true
+		return w.rejected(out)
 	case record.Retry:
-		return false
+		w.sent = w.sent || !out.Unsent
 	}
 	return false
+}
+
+// rejected finds another form for an object that the destination will never take: smaller ones, or an error object. One that holds
+// a single record and is an error object already must find a place as it is: it is tried again, loudly.
+func (w *work) rejected(out record.Outcome) (over bool) {
+	log := w.r.opt.Logger.With("batch", w.e.N, "key", w.e.Key, "code", out.Code)
+	var err error
+	switch {
+	case w.e.Batch.Count > 1 && w.e.Batch.First.Pos < w.e.Batch.Last.Pos && w.tooLarge(out):
+		log.Warn("the destination takes no object of this size; it is sent in halves", "bytes", w.object.Size, "err", out.Err)
+		w.into, err = w.r.shrink(w.spec, &w.e)
+	case w.e.SetAside != "":
+		log.Error("the destination refuses an error object; its records wait until it takes it", "err", out.Err)
+		return false
+	default:
+		log.Error("the destination will never take this object; its records go to the error prefix", "err", out.Err)
+		w.into, err = w.r.setAside(w.spec, w.e, rejectedType, out.Code, errText(out.Err))
+	}
+	if err != nil {
+		log.Error("the records of a refused object cannot be given another form yet", "err", err)
+		return false
+	}
+	return true
+}
+
+// tooLarge: smaller objects may be taken. An error object consists of nothing that a store could dislike but its size.
+func (w *work) tooLarge(out record.Outcome) bool {
+	return out.TooLarge || w.e.SetAside != "" && out.Code == "S3.InvalidRequest"
 }
 
 func errText(err error) string {
@@ -306,7 +216,7 @@ func (w *work) delivered(attempt int) bool {
 
 // retryLater tells what went wrong, moves a stuck batch to a newer version when that is safe, and waits. False: stopped.
 func (w *work) retryLater(out record.Outcome, attempt int, wait time.Duration) bool {
-	w.r.opt.Metrics.retried(w.r.opt.Stream, out.Code)
+	w.r.opt.Metrics.retried(w.r.opt.Stream, role(&w.e), out.Code)
 	w.r.state.retrying(w.e, out, attempt, wait)
 	if loud(attempt) {
 		w.r.opt.Logger.Warn("delivery failed; trying again", "batch", w.e.N, "key", w.e.Key, "attempt", attempt, "code", out.Code, "err", out.Err, "next_in", wait)
@@ -330,11 +240,12 @@ func (w *work) moveToNewVersion() {
 	if err != nil {
 		return
 	}
-	if _, exists, err := w.r.opt.Sink().Head(w.r.ctx, w.e.Bucket, w.e.Key); err != nil || exists {
+	former := formerOf(&w.e)
+	if !w.r.absent(former) {
 		return
 	}
 	e := w.e
-	e.Version, e.Bucket, e.Ordinal, e.UploadID, e.Attempts = current, spec.Bucket, 0, "", 1
+	e.Version, e.Bucket, e.Ordinal, e.UploadID, e.Attempts, e.Former = current, spec.Bucket, 0, "", 1, former
 	if e.Key, err = w.r.key(spec, &e); err != nil {
 		w.r.opt.Logger.Error("the newest version makes no key", "batch", e.N, "err", err)
 		return
@@ -343,8 +254,14 @@ func (w *work) moveToNewVersion() {
 		return
 	}
 	w.r.opt.Logger.Info("a stuck batch moves to the newest version of its stream", "batch", e.N, "from_version", w.e.Version, "version", current, "key", e.Key)
+	w.renamed(e)
+	w.spec = nil
+}
+
+// renamed goes on under a key that nobody tried.
+func (w *work) renamed(e journal.Entry) {
 	w.release()
-	w.e, w.spec, w.tries, w.repeated = e, nil, 0, false
+	w.e, w.tries, w.repeated, w.sent = e, 0, false, false
 }
 
 var errConflict = errors.New("the key is taken by an object that is not this batch")

@@ -10,12 +10,19 @@ import (
 	"hydrant/record"
 )
 
-// loop repeats what a former life left unfinished, then closes and delivers batches until nothing waits.
+// loop repeats what a former life left unfinished, beside it closes and delivers batches until nothing waits.
 func (r *Runner) loop(ended chan struct{}) {
-	w := &workers{slots: make(chan struct{}, r.opt.Workers)}
+	w := newWorkers(r.opt.Workers)
 	for {
 		r.repeat(w)
 		r.batches(w)
+		for w.busy() { // an entry that is stuck holds up only its worker
+			select {
+			case <-w.ended:
+			case <-r.bell:
+				r.batches(w)
+			}
+		}
 		w.wait()
 		if r.opt.Advance != nil {
 			r.opt.Advance(true)
@@ -40,19 +47,22 @@ func (r *Runner) finish(ended chan struct{}) bool {
 	return true
 }
 
-// repeat works on the entries of the journal, oldest first.
+// repeat works on the entries of the journal while no worker is busy: those that ended processes first, each alone, as it may do so
+// again; then the others, oldest first, as far as there are workers.
 func (r *Runner) repeat(w *workers) {
+	var others []journal.Entry
 	for _, e := range r.opt.Journal.Pending() {
 		if e.Bisecting || e.Attempts >= maxLives {
-			w.wait() // alone: it may end the process
 			r.life(e, false)
-			continue
+		} else {
+			others = append(others, e)
 		}
+	}
+	for _, e := range others {
 		if !w.start(r.ctx, func() { r.life(e, false) }) {
 			return
 		}
 	}
-	w.wait()
 }
 
 // batches closes, journals and delivers until nothing waits.
@@ -87,12 +97,13 @@ func (r *Runner) note(b record.Batch) (e journal.Entry, ok bool) {
 		}
 		if err == nil {
 			if err = r.opt.Journal.Add(&e); err == nil {
+				r.state.forget(0)
 				r.opt.Metrics.closed(r.opt.Stream, r.opt.Role, b.Reason)
 				return e, true
 			}
 		}
 		r.opt.Logger.Error("a batch cannot be journaled; nothing of it is delivered until that works", "attempt", attempt, "err", err)
-		r.state.trouble(err)
+		r.state.trouble(0, err)
 		if !r.pause(r.opt.Backoff.wait(attempt)) {
 			return e, false
 		}
@@ -102,7 +113,7 @@ func (r *Runner) note(b record.Batch) (e journal.Entry, ok bool) {
 // plan settles what an entry for the batch writes, and under which name.
 func (r *Runner) plan(b record.Batch) (journal.Entry, error) {
 	version := r.opt.Specs.Current()
-	e := journal.Entry{Batch: b, Role: r.opt.Role, Version: version, Attempts: 1}
+	e := journal.Entry{Batch: b, Role: r.opt.Role, Version: version, Attempts: 1, Salt: r.saltOf("")}
 	spec, err := r.opt.Specs.Spec(version)
 	if err != nil {
 		return e, err
@@ -135,7 +146,12 @@ func (b Backoff) wait(n int) time.Duration {
 // workers bounds the batches under way. The goroutines belong to the loop, which waits for them.
 type workers struct {
 	slots chan struct{}
+	ended chan struct{} // holds a token after a worker ended
 	wg    sync.WaitGroup
+}
+
+func newWorkers(n int) *workers {
+	return &workers{slots: make(chan struct{}, n), ended: make(chan struct{}, 1)}
 }
 
 func (w *workers) start(ctx context.Context, work func()) bool {
@@ -145,10 +161,17 @@ func (w *workers) start(ctx context.Context, work func()) bool {
 		return false
 	}
 	w.wg.Go(func() {
-		defer func() { <-w.slots }()
 		work()
+		<-w.slots
+		select {
+		case w.ended <- struct{}{}:
+		default:
+		}
 	})
 	return true
 }
+
+// busy says whether anything is under way. Only the loop starts work, so that no stays no.
+func (w *workers) busy() bool { return len(w.slots) > 0 }
 
 func (w *workers) wait() { w.wg.Wait() }

@@ -24,8 +24,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		records:   counter("hydrant_delivery_records_total", "Records delivered to the destination (DeliveryToS3.Records; role backup: BackupToS3.Records).", "role"),
 		bytes:     counter("hydrant_delivery_bytes_total", "Bytes of the objects delivered (DeliveryToS3.Bytes).", "role"),
 		objects:   counter("hydrant_delivery_objects_total", "Objects delivered (DeliveryToS3.ObjectCount).", "role"),
-		retries:   counter("hydrant_delivery_retries_total", "Attempts that failed and are repeated, by the destination's code.", "code"),
-		rejects:   counter("hydrant_rejected_records_total", "Records that the destination will never take; they go to the error prefix."),
+		retries:   counter("hydrant_delivery_retries_total", "Attempts that failed and are repeated, by the destination's code.", "role", "code"),
+		rejects:   counter("hydrant_rejected_records_total", "Records that were set aside under the error prefix: the destination will never take them, or the process did not survive them."),
 		conflicts: counter("hydrant_key_conflicts_total", "Object keys that were taken by something else. Look at the log of the daemon."),
 		closes:    counter("hydrant_batches_closed_total", "Batches closed, by reason.", "role", "reason"),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -54,18 +54,24 @@ func (m *Metrics) delivered(stream string, w *work) {
 	m.seconds.WithLabelValues(stream).Observe(time.Since(w.began).Seconds())
 }
 
-func (m *Metrics) retried(stream, code string) {
+func (m *Metrics) retried(stream string, role record.Role, code string) {
 	if code == "" {
 		code = "unknown"
 	}
-	m.retries.WithLabelValues(stream, code).Inc()
+	m.retries.WithLabelValues(stream, string(role), code).Inc()
 }
 
-func (m *Metrics) rejected(stream string, n int) {
+func (m *Metrics) setAside(stream string, n int) {
 	m.rejects.WithLabelValues(stream).Add(float64(n))
 }
 
 func (m *Metrics) conflict(stream string) { m.conflicts.WithLabelValues(stream).Inc() }
+
+// Touch makes the counters that must stay 0 exist at 0: an alert on an increase must see the first one.
+func (m *Metrics) Touch(stream string) {
+	m.rejects.WithLabelValues(stream)
+	m.conflicts.WithLabelValues(stream)
+}
 
 // Forget drops the series of a stream that is gone.
 func (m *Metrics) Forget(stream string) {

@@ -17,7 +17,7 @@ import (
 const maxKeyBytes = 1024
 
 // key makes the object key of an entry from its first record's identity and arrival, the role, the version and the partition;
-// from no clock and no random source, so that it is the same however often it is made.
+// from no clock and no random source but the entry's journaled salt, so that it is the same however often it is made.
 func (r *Runner) key(spec *Spec, e *journal.Entry) (string, error) {
 	in := r.nameInput(spec, e)
 	if e.SetAside == "" {
@@ -59,6 +59,9 @@ func nameHash(e *journal.Entry, salt string) uint64 {
 	h := xxhash.New()
 	_, _ = h.Write(e.Batch.First.Epoch[:])
 	_, _ = fmt.Fprintf(h, "|%d|%s|%s|%d|%s|%d|%s", e.Batch.First.Pos, e.Role, role(e), e.Version, e.Partition, e.Ordinal, salt)
+	if e.Salt != "" {
+		_, _ = h.WriteString("|" + e.Salt)
+	}
 	return h.Sum64()
 }
 

@@ -8,59 +8,84 @@ import (
 	"hydrant/record"
 )
 
-// State is what a runner is doing, for people: readiness, console, describe.
+// State is what a runner is doing, for people: readiness, console, describe. While several batches fail, it tells of the oldest.
 type State struct {
-	InFlight    int
-	Retrying    bool
-	Attempt     int
-	Code        string
-	Error       string
-	NextAttempt time.Time
-	LastKey     string
-	LastAt      time.Time // of the last delivery; zero before the first
-	LastRecords int
-	LastBytes   int64
+	InFlight    int       `json:"in_flight"`
+	Retrying    bool      `json:"retrying"`
+	Attempt     int       `json:"attempt,omitzero"`
+	Code        string    `json:"code,omitzero"`
+	Error       string    `json:"error,omitzero"`
+	NextAttempt time.Time `json:"next_attempt,omitzero"`
+	LastKey     string    `json:"last_key,omitzero"`
+	LastAt      time.Time `json:"last_at,omitzero"` // of the last delivery; zero before the first
+	LastRecords int       `json:"last_records,omitzero"`
+	LastBytes   int64     `json:"last_bytes,omitzero"`
 }
 
 // stateBoard gathers State from the workers.
 type stateBoard struct {
-	mu       sync.Mutex
-	last     State
-	inFlight map[uint64]bool
+	mu      sync.Mutex
+	last    State // of the deliveries
+	entries map[uint64]*entryState
+}
+
+// entryState is how one entry is. Number 0 is a batch that has no entry yet.
+type entryState struct {
+	pos      record.Position
+	inFlight bool
+	failed   bool
+	attempt  int
+	code     string
+	err      string
+	next     time.Time
+}
+
+// of is called with mu held.
+func (b *stateBoard) of(n uint64) *entryState {
+	if b.entries == nil {
+		b.entries = map[uint64]*entryState{}
+	}
+	s := b.entries[n]
+	if s == nil {
+		s = &entryState{}
+		b.entries[n] = s
+	}
+	return s
 }
 
 func (b *stateBoard) attempt(e journal.Entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.inFlight == nil {
-		b.inFlight = map[uint64]bool{}
-	}
-	b.inFlight[e.N] = true
+	s := b.of(e.N)
+	s.pos, s.inFlight = e.Batch.First.Pos, true
 }
 
+// forget ends what is known of an entry.
 func (b *stateBoard) forget(n uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.inFlight, n)
+	delete(b.entries, n)
 }
 
-func (b *stateBoard) retrying(_ journal.Entry, out record.Outcome, attempt int, wait time.Duration) {
+func (b *stateBoard) retrying(e journal.Entry, out record.Outcome, attempt int, wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.last.Retrying, b.last.Attempt, b.last.Code, b.last.Error = true, attempt, out.Code, errText(out.Err)
-	b.last.NextAttempt = time.Now().Add(wait)
+	s := b.of(e.N)
+	s.pos, s.failed, s.attempt, s.code, s.err, s.next = e.Batch.First.Pos, true, attempt, out.Code, errText(out.Err), time.Now().Add(wait)
 }
 
-func (b *stateBoard) trouble(err error) {
+// trouble: the journal cannot be written.
+func (b *stateBoard) trouble(n uint64, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.last.Retrying, b.last.Code, b.last.Error = true, "Hydrant.Journal", errText(err)
+	s := b.of(n)
+	s.failed, s.code, s.err, s.next = true, "Hydrant.Journal", errText(err), time.Time{}
 }
 
 func (b *stateBoard) delivered(e journal.Entry, o *record.Object, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.inFlight, e.N)
+	delete(b.entries, e.N)
 	b.last = State{LastKey: e.Key, LastAt: now, LastRecords: e.Batch.Count}
 	if o != nil {
 		b.last.LastBytes = o.Size
@@ -68,10 +93,23 @@ func (b *stateBoard) delivered(e journal.Entry, o *record.Object, now time.Time)
 }
 
 // State says what the runner is doing.
-func (r *Runner) State() State {
-	r.state.mu.Lock()
-	defer r.state.mu.Unlock()
-	s := r.state.last
-	s.InFlight = len(r.state.inFlight)
+func (r *Runner) State() State { return r.state.state() }
+
+func (b *stateBoard) state() State {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.last
+	var oldest *entryState
+	for _, e := range b.entries {
+		if e.inFlight {
+			s.InFlight++
+		}
+		if e.failed && (oldest == nil || e.pos < oldest.pos) {
+			oldest = e
+		}
+	}
+	if oldest != nil {
+		s.Retrying, s.Attempt, s.Code, s.Error, s.NextAttempt = true, oldest.attempt, oldest.code, oldest.err, oldest.next
+	}
 	return s
 }

@@ -17,6 +17,7 @@ CASES = [  # name, script and arguments, seconds
     ("backlog-full", ["backlog_full.py"], 300),
     ("bad-input", ["bad_input.py"], 240),
     ("lock", ["lock.py"], 120),
+    ("fresh-kill", ["fresh_kill.py"], 300),
     ("many-streams", ["many_streams.py"], 600),
 ]
 

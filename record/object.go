@@ -125,4 +125,6 @@ type Outcome struct {
 	RetryAfter time.Duration // at least this long, when the destination said so
 	Found      *Identity     // for Exists: the identity at the key, nil when unreadable or not ours
 	Unreadable bool          // for Exists: the key's identity may not be read (no permission)
+	TooLarge   bool          // for Rejected: a smaller object may be taken
+	Unsent     bool          // for Retry: this attempt stored nothing, and nothing of it is under way
 }

@@ -49,7 +49,7 @@ type Record struct {
 // so that the same records under two roles never collide.
 type Role string
 
-// The roles without a parameter. Errors are "error/TYPE", replays "replay/ID".
+// The roles without a parameter. Errors are "error/TYPE", as ErrorRole makes them.
 const (
 	RoleMain   Role = "main"
 	RoleBackup Role = "backup"
@@ -65,7 +65,7 @@ type CloseReason string
 const (
 	CloseSize     CloseReason = "size"
 	CloseInterval CloseReason = "interval"
-	CloseFlush    CloseReason = "flush" // shutdown, deletion, or the operator's command
+	CloseFlush    CloseReason = "flush" // shutdown or deletion
 )
 
 // Batch is a contiguous range of a log, closed by size or interval: the unit of delivery and retry.

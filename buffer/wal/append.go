@@ -91,17 +91,8 @@ func (l *Log) lead(own *pending) {
 
 	l.mu.Lock()
 	l.settle(group, err)
-	var heir *pending
-	if len(l.queue) > 0 {
-		heir = l.queue[0]
-	} else {
-		l.committing = false
-		l.idle.Broadcast()
-	}
+	l.passOn()
 	l.mu.Unlock()
-	if heir != nil {
-		heir.ready <- true
-	}
 	records, bytes := 0, int64(0)
 	for _, p := range group {
 		records, bytes = records+p.records, bytes+int64(p.payload)
@@ -112,6 +103,16 @@ func (l *Log) lead(own *pending) {
 	if err == nil && l.opt.Appended != nil {
 		l.opt.Appended(records, bytes)
 	}
+}
+
+// passOn gives the lead to the first put that waits, or ends the commit. The caller leads, and holds mu.
+func (l *Log) passOn() {
+	if len(l.queue) > 0 {
+		l.queue[0].ready <- true // never blocks: the channel has room for it
+		return
+	}
+	l.committing = false
+	l.idle.Broadcast()
 }
 
 // linger waits a moment for company when the last commit had some and fewer wait now: a sync costs the same for many.

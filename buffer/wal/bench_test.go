@@ -30,7 +30,7 @@ func benchRig(b *testing.B, change ...func(*Options)) *rig {
 			b.Fatal(err)
 		}
 		o.Dir, o.Pool = dir+"/log", pool
-		o.Share = pool.guard.NewShare(0, 0, nil)
+		o.Share = pool.guard.NewShare(0, 0)
 	})...)
 }
 

@@ -31,16 +31,12 @@ type Share struct {
 	maxBacklog int64
 	guaranteed int64
 	used       int64
-	extra      func() int64
 }
 
 // NewShare registers a stream. Its backlog may grow to maxBacklog bytes (0: without limit but the disk's);
-// guaranteed bytes stay free for it whatever the others do. extra, when not nil, adds what waits outside the log (spool, temporary files).
-func (g *Guard) NewShare(maxBacklog, guaranteed int64, extra func() int64) *Share {
-	if extra == nil {
-		extra = func() int64 { return 0 }
-	}
-	s := &Share{guard: g, maxBacklog: maxBacklog, guaranteed: guaranteed, extra: extra}
+// guaranteed bytes stay free for it whatever the others do.
+func (g *Guard) NewShare(maxBacklog, guaranteed int64) *Share {
+	s := &Share{guard: g, maxBacklog: maxBacklog, guaranteed: guaranteed}
 	g.mu.Lock()
 	g.promised += guaranteed
 	g.mu.Unlock()
@@ -83,11 +79,10 @@ func (s *Share) Leave() {
 
 // admit says why n more bytes may not be taken in, with waiting bytes in the backlog already.
 func (s *Share) admit(waiting, n int64) error {
-	waiting += s.extra()
 	s.guard.mu.Lock()
 	limit, guaranteed, others := s.maxBacklog, s.guaranteed, s.guard.promised-s.open(waiting)
 	s.guard.mu.Unlock()
-	if limit > 0 && waiting+n > limit {
+	if limit > 0 && waiting+n > limit && waiting > 0 { // a put that is larger than the limit has its turn when nothing else waits
 		return &record.Unavailable{
 			Reason:     fmt.Sprintf("the backlog is full: %d of %d bytes (max_backlog) wait for delivery", waiting, limit),
 			RetryAfter: time.Second,

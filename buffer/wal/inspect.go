@@ -4,10 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"sort"
-	"strings"
 
 	"hydrant/internal/vfs"
 	"hydrant/record"
@@ -150,7 +148,7 @@ func (i *inspection) found(kind FindingKind, s *segment, d Damage) {
 	if kind == FoundDamage {
 		i.sum.Damaged++
 		if i.keep && s != nil && d.Bytes > 0 {
-			name, err := copyAside(i.fs, filepath.Join(filepath.Dir(i.dir), "damaged"), s.file, fmt.Sprintf("%s-%08x", filepath.Base(s.path), d.Offset), d.Offset, d.Bytes)
+			name, err := copyAside(i.fs, filepath.Join(filepath.Dir(i.dir), "damaged"), s.file, asideBase(d), d.Offset, d.Bytes)
 			if err != nil {
 				d.Why += "; no copy could be made: " + err.Error()
 			} else {
@@ -205,11 +203,9 @@ func (i *inspection) header(s *segment, num uint64) (keep bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	page := make([]byte, min(size, headerBytes))
-	if len(page) > 0 {
-		if _, err := s.file.ReadAt(page, 0); err != nil {
-			return false, err
-		}
+	page, lost, err := readPage(s.file, size)
+	if err != nil {
+		return false, err
 	}
 	s.end = size
 	err = s.decodePage(page)
@@ -222,9 +218,10 @@ func (i *inspection) header(s *segment, num uint64) (keep bool, err error) {
 	case !errors.Is(err, errNotSegment):
 		return false, err
 	}
-	frames, err := holdsFrames(s.file, size)
+	frames, err := holdsFrames(s.file, size, &lost)
 	if frames {
-		i.found(FoundDamage, s, Damage{File: s.path, Bytes: size, Why: "both copies of the segment's header are damaged; it holds frames"})
+		why := lost.why("both copies of the segment's header are damaged; it may hold records", 0, size)
+		i.found(FoundDamage, s, Damage{File: s.path, Bytes: size, Why: why})
 	} else if err == nil {
 		i.found(FoundLeftover, nil, Damage{File: s.path, Bytes: size, Why: "no segment yet: it was being made"})
 	}
@@ -258,6 +255,12 @@ func (i *inspection) settle(segs []*segment, n int) (torn bool, err error) {
 	}
 	t, err := findEnd(s.file, &s.segHeader, s.end)
 	s.end, s.lastPos = t.end, t.lastPos
+	if err == nil && t.unread != (stretch{}) {
+		d := t.unreadDamage(s)
+		d.Why = t.lost.why(d.Why, d.Offset, d.Bytes)
+		i.found(FoundDamage, s, d)
+		return false, nil
+	}
 	return t.torn, err
 }
 
@@ -288,7 +291,8 @@ func (i *inspection) segment(s *segment) error {
 		} else {
 			to = h.firstPos
 		}
-		i.found(FoundDamage, s, Damage{File: s.path, Offset: off, Bytes: at - off, From: next, To: max(to, next) - 1, Why: "frame header damaged"})
+		why := sc.win.lost.why("frame header damaged", off, at-off)
+		i.found(FoundDamage, s, Damage{File: s.path, Offset: off, Bytes: at - off, From: next, To: max(to, next) - 1, Why: why})
 		off, next = at, max(to, next)
 	}
 	return nil
@@ -309,7 +313,7 @@ func (i *inspection) frame(sc *scan, s *segment, off int64, h *frameHeader) erro
 	}
 	payload, tail := splitFrame(b, h)
 	if !checkTail(tail, h) {
-		d.Why = "record index damaged"
+		d.Why = sc.win.lost.why("record index damaged", d.Offset, d.Bytes)
 		i.found(FoundDamage, s, d)
 		return nil
 	}
@@ -317,7 +321,8 @@ func (i *inspection) frame(sc *scan, s *segment, off int64, h *frameHeader) erro
 	for k := range blocksOf(len(payload)) {
 		if !blockOK(payload, tail, k) {
 			bad = append(bad, k)
-			d.Offset, d.Bytes, d.Why = off+frameHeaderBytes+int64(k*blockBytes), int64(min(blockBytes, len(payload)-k*blockBytes)), "records damaged"
+			d.Offset, d.Bytes = off+frameHeaderBytes+int64(k*blockBytes), int64(min(blockBytes, len(payload)-k*blockBytes))
+			d.Why = sc.win.lost.why("records damaged", d.Offset, d.Bytes)
 			i.found(FoundDamage, s, d)
 		}
 	}
@@ -347,51 +352,4 @@ func (i *inspection) records(s *segment, off int64, h *frameHeader, payload, tai
 		from = to
 	}
 	return nil
-}
-
-// FindLogs returns the folders of the logs in dir, which is a log's folder, a stream's or a data directory. fs.ErrNotExist when there is none.
-func FindLogs(fsys vfs.FS, dir string) ([]string, error) {
-	names, err := fsys.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	var logs []string
-	for _, n := range names {
-		switch _, segment := parseSegmentName(n); {
-		case segment:
-			return []string{dir}, nil
-		case n == "log/":
-			return []string{filepath.Join(dir, "log")}, nil
-		case n == "streams/":
-			if logs, err = logsOfStreams(fsys, filepath.Join(dir, "streams")); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if len(logs) == 0 && filepath.Base(dir) == "log" {
-		return []string{dir}, nil // of a stream that never took a record
-	}
-	if len(logs) == 0 {
-		return nil, fmt.Errorf("no log in %s: %w", dir, fs.ErrNotExist)
-	}
-	return logs, nil
-}
-
-func logsOfStreams(fsys vfs.FS, dir string) (logs []string, err error) {
-	names, err := fsys.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	for _, n := range names {
-		log := filepath.Join(dir, n, "log")
-		if !strings.HasSuffix(n, "/") {
-			continue
-		}
-		if ok, err := fsys.Exists(log); err != nil {
-			return nil, err
-		} else if ok {
-			logs = append(logs, log)
-		}
-	}
-	return logs, nil
 }

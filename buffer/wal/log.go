@@ -123,13 +123,6 @@ func (l *Log) Start() record.Position {
 	return l.durable
 }
 
-// Grown returns a channel that is closed when the durable end moves beyond what it is now.
-func (l *Log) Grown() <-chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.grown
-}
-
 // Backlog is the bytes that wait for delivery: frames from the cursor on.
 func (l *Log) Backlog() int64 {
 	l.mu.Lock()

@@ -53,7 +53,7 @@ func tryRig(fs vfs.FS, floor record.Position, change ...func(*Options)) (*rig, e
 	if r.pool, err = OpenPool(fs, "d/pool", r.guard, 4, slog.New(slog.DiscardHandler)); err != nil {
 		return nil, err
 	}
-	opt := Options{FS: fs, Dir: "d/s/log", ID: LogID{1}, Stream: "s", Pool: r.pool, Share: r.guard.NewShare(0, 0, nil), Floor: floor, Damaged: r.note}
+	opt := Options{FS: fs, Dir: "d/s/log", ID: LogID{1}, Stream: "s", Pool: r.pool, Share: r.guard.NewShare(0, 0), Floor: floor, Damaged: r.note}
 	for _, c := range change {
 		c(&opt)
 	}

@@ -144,28 +144,31 @@ func (r *Reader) resync() error {
 	if err != nil {
 		return err
 	}
-	to := r.scan.end
+	to, walk := r.scan.end, r.walk
 	d := Damage{File: r.seg.path, Offset: r.off, From: r.walk, Why: "frame header damaged"}
 	if found {
-		to, r.walk = at, h.firstPos
+		to, walk = at, h.firstPos
 	} else {
 		r.l.mu.Lock()
-		r.walk = max(r.walk, r.seg.lastPos+1)
+		walk = max(walk, r.seg.lastPos+1)
 		r.l.mu.Unlock()
 	}
-	d.To = r.walk - 1
+	d.To = walk - 1
 	d.Bytes = to - r.off
-	r.note(d)
-	r.off = to
-	r.want = max(r.want, r.walk)
+	if err := r.note(d); err != nil {
+		return err
+	}
+	r.off, r.walk = to, walk
+	r.want = max(r.want, walk)
 	return nil
 }
 
-func (r *Reader) note(d Damage) {
-	if r.l.first(d) {
-		d.Copy = r.l.setAside(r.seg, d.Offset, d.Bytes)
-		r.l.report(d)
+// note keeps a copy of what is damaged and reports it, once. An error says that it must not be given up yet.
+func (r *Reader) note(d Damage) error {
+	if !r.l.first(d) {
+		return nil
 	}
+	return r.l.setAside(r.seg, d, r.scan.win.lost)
 }
 
 // First is the identity of the frame's first record.
@@ -220,15 +223,16 @@ func (f *Frame) Records(first, last record.Position, visit func(record.Record) e
 		return err
 	}
 	if int64(len(b)) < f.h.size() {
-		f.damaged(f.off, f.h.size(), f.h.firstPos, f.h.lastPos(), "file is shorter than the frame")
-		return nil
+		return f.damaged(f.off, f.h.size(), "file is shorter than the frame")
 	}
 	payload, tail := splitFrame(b, &f.h)
 	if !checkTail(tail, &f.h) {
-		f.damaged(f.off, f.h.size(), f.h.firstPos, f.h.lastPos(), "record index damaged")
-		return nil
+		return f.damaged(f.off, f.h.size(), "record index damaged")
 	}
-	bad := f.badBlocks(payload, tail)
+	bad, err := f.badBlocks(payload, tail)
+	if err != nil {
+		return err
+	}
 	ends := tail[4*blocksOf(len(payload)):]
 	r := record.Record{ID: f.First(), ArrivalMillis: f.h.arrival}
 	from := uint32(0)
@@ -250,16 +254,18 @@ func (f *Frame) Records(first, last record.Position, visit func(record.Record) e
 }
 
 // badBlocks checks all blocks and reports those that are damaged.
-func (f *Frame) badBlocks(payload, tail []byte) (bad []int) {
+func (f *Frame) badBlocks(payload, tail []byte) (bad []int, err error) {
 	for i := range blocksOf(len(payload)) {
 		if blockOK(payload, tail, i) {
 			continue
 		}
 		bad = append(bad, i)
 		n := min(blockBytes, len(payload)-i*blockBytes)
-		f.damaged(f.off+frameHeaderBytes+int64(i*blockBytes), int64(n), f.h.firstPos, f.h.lastPos(), "records damaged")
+		if err := f.damaged(f.off+frameHeaderBytes+int64(i*blockBytes), int64(n), "records damaged"); err != nil {
+			return nil, err
+		}
 	}
-	return bad
+	return bad, nil
 }
 
 func touches(bad []int, from, to uint32) bool {
@@ -271,8 +277,8 @@ func touches(bad []int, from, to uint32) bool {
 	return false
 }
 
-func (f *Frame) damaged(off, n int64, from, to record.Position, why string) {
-	f.r.note(Damage{File: f.r.seg.path, Offset: off, Bytes: n, From: from, To: to, Why: why})
+func (f *Frame) damaged(off, n int64, why string) error {
+	return f.r.note(Damage{File: f.r.seg.path, Offset: off, Bytes: n, From: f.h.firstPos, To: f.h.lastPos(), Why: why})
 }
 
 // Position is where the reader stands: everything below was returned, skipped or set aside.

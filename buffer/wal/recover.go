@@ -3,8 +3,6 @@ package wal
 import (
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"path/filepath"
 	"sort"
 
@@ -13,8 +11,16 @@ import (
 )
 
 // recover reads the segments' headers, finds the end of the log and reports what is missing.
-func (l *Log) recover() error {
+func (l *Log) recover() (err error) {
 	segs, err := l.openSegments()
+	defer func() {
+		if err != nil {
+			for _, s := range segs {
+				_ = s.file.Close() // nothing was written that was not synced
+			}
+			l.segs = nil
+		}
+	}()
 	if err != nil {
 		return err
 	}
@@ -72,7 +78,8 @@ func (l *Log) makeDurable(s *segment) error {
 	return l.opt.FS.SyncDir(l.opt.Dir)
 }
 
-// openSegments opens what is a segment of this log, in order. Foreign and unreadable files are set aside.
+// openSegments opens what is a segment of this log, in order. Foreign and unreadable files are set aside. On an error it returns those
+// that are open, to be closed.
 func (l *Log) openSegments() ([]*segment, error) {
 	names, err := l.opt.FS.ReadDir(l.opt.Dir)
 	if err != nil {
@@ -87,7 +94,7 @@ func (l *Log) openSegments() ([]*segment, error) {
 		l.lastNum = max(l.lastNum, num)
 		s, err := l.openSegment(filepath.Join(l.opt.Dir, n), num)
 		if err != nil {
-			return nil, err
+			return segs, err
 		}
 		if s != nil {
 			segs = append(segs, s)
@@ -107,11 +114,9 @@ func (l *Log) openSegment(path string, num uint64) (*segment, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	page := make([]byte, min(size, headerBytes))
-	if len(page) > 0 {
-		if _, err := f.ReadAt(page, 0); err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
+	page, lost, err := readPage(f, size)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	s := &segment{path: path, file: f, sealed: true, pooled: size == l.opt.Pool.size}
 	err = s.decodePage(page)
@@ -124,24 +129,32 @@ func (l *Log) openSegment(path string, num uint64) (*segment, error) {
 	}
 	frames := false
 	if err != nil {
-		frames, err = holdsFrames(f, size)
+		frames, err = holdsFrames(f, size, &lost)
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
 	if frames {
-		l.reportFile(path, size, "the segment's header is damaged")
+		l.reportFile(path, size, lost.why("the segment's header is damaged", 0, size))
 		return nil, nil
 	}
 	// A file that was being made, or a spare that another log has written since: no acknowledged record can be in it.
 	return nil, l.opt.FS.Remove(path)
 }
 
-// holdsFrames looks for anything like a frame, whatever its salt.
-func holdsFrames(f vfs.File, size int64) (bool, error) {
-	s := scan{file: f, end: size, anySalt: true}
+// readPage reads the first page of a file, or less where it is shorter.
+func readPage(f vfs.File, size int64) (page []byte, lost holes, err error) {
+	page = make([]byte, min(size, headerBytes))
+	n, err := readAround(f, page, 0, &lost)
+	return page[:n], lost, err
+}
+
+// holdsFrames looks for anything like a frame, whatever its salt. What the disk cannot read may be one.
+func holdsFrames(f vfs.File, size int64, lost *holes) (bool, error) {
+	s := scan{file: f, end: size, anySalt: true, win: window{lost: *lost}}
 	_, _, ok, err := s.find(headerBytes, 0)
-	return ok, err
+	*lost = s.win.lost
+	return ok || len(*lost) > 0, err
 }
 
 // settleSegment finds where a segment ends: its successor says so, or its frames are walked.
@@ -158,7 +171,10 @@ func (l *Log) settleSegment(s *segment, segs []*segment, i int) error {
 	}
 	s.end, s.lastPos, s.arrival, s.commitEnd, s.doubtful = t.end, t.lastPos, t.arrival, t.end, t.doubtful
 	l.commit = max(l.commit, t.commit)
-	return nil
+	if t.unread == (stretch{}) {
+		return nil
+	}
+	return l.setAside(s, t.unreadDamage(s), t.lost)
 }
 
 // checkChain reports segments that are missing between s and those before it; below the cursor they were trimmed.
@@ -192,87 +208,4 @@ func successor(later []*segment, s *segment) *segment {
 		}
 	}
 	return nil
-}
-
-type damageKey struct {
-	file string
-	off  int64
-	from record.Position
-}
-
-// first says whether this damage was not reported before.
-func (l *Log) first(d Damage) bool {
-	k := damageKey{d.File, d.Offset, d.From}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.seen[k] {
-		return false
-	}
-	l.seen[k] = true
-	return true
-}
-
-func (l *Log) report(d Damage) {
-	l.opt.Logger.Error("damaged log", "stream", l.opt.Stream, "file", d.File, "offset", d.Offset, "bytes", d.Bytes,
-		"from", d.From, "to", d.To, "copy", d.Copy, "err", d.Why)
-	if l.opt.Damaged != nil {
-		l.opt.Damaged(d)
-	}
-}
-
-// reportFile moves a file beside the log. Where that fails it stays, for the next start to try again: it is never deleted.
-func (l *Log) reportFile(path string, size int64, why string) {
-	d := Damage{File: path, Bytes: size, Why: why}
-	copyTo := filepath.Join(l.damagedDir(), filepath.Base(path))
-	if err := vfs.MkdirAll(l.opt.FS, l.damagedDir()); err == nil {
-		if err := l.opt.FS.Rename(path, copyTo); err == nil {
-			d.Copy = copyTo
-			_ = errors.Join(l.opt.FS.SyncDir(l.damagedDir()), l.opt.FS.SyncDir(l.opt.Dir)) // undone by a crash: found again
-		}
-	}
-	l.report(d)
-}
-
-func (l *Log) damagedDir() string { return filepath.Join(filepath.Dir(l.opt.Dir), "damaged") }
-
-// setAside copies a damaged stretch beside the log and returns the copy's name, "" when that failed.
-func (l *Log) setAside(s *segment, off, n int64) string {
-	name, err := copyAside(l.opt.FS, l.damagedDir(), s.file, fmt.Sprintf("%s-%08x", filepath.Base(s.path), off), off, n)
-	if err != nil {
-		l.opt.Logger.Error("a damaged stretch could not be copied", "stream", l.opt.Stream, "file", s.path, "offset", off, "err", err)
-		return ""
-	}
-	return name
-}
-
-// copyAside copies n bytes of a file from off, fewer when it ends before, into dir under the name base.
-func copyAside(fsys vfs.FS, dir string, from vfs.File, base string, off, n int64) (string, error) {
-	if err := vfs.MkdirAll(fsys, dir); err != nil {
-		return "", err
-	}
-	name := filepath.Join(dir, base)
-	f, err := fsys.Create(name)
-	if errors.Is(err, fs.ErrExist) { // of an earlier run, perhaps cut short
-		f, err = fsys.Open(name)
-	}
-	if err != nil {
-		return "", err
-	}
-	buf := make([]byte, min(256<<10, n))
-	for at := int64(0); at < n; at += int64(len(buf)) {
-		got, rerr := from.ReadAt(buf[:min(int64(len(buf)), n-at)], off+at)
-		if _, err = f.WriteAt(buf[:got], at); err != nil || errors.Is(rerr, io.EOF) {
-			break
-		}
-		if err = rerr; err != nil {
-			break
-		}
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return "", err
-	}
-	return name, fsys.SyncDir(dir)
 }

@@ -114,6 +114,9 @@ type tailState struct {
 	commit   uint64
 	sealed   bool // a clean stop wrote the seal
 	torn     bool // something stood behind the end
+	// unread is what follows the end and could not be read by the disk, so that nobody knows whether it was acknowledged.
+	unread stretch
+	lost   holes
 }
 
 // findEnd walks a segment up to its end: only an incomplete last commit is cut; an invalid stretch that a
@@ -145,6 +148,9 @@ func findEnd(file vfs.File, h *segHeader, size int64) (tailState, error) {
 		}
 		if !found {
 			t.torn = w.open
+			if err := w.unread(s, off, frameHeaderBytes); err != nil {
+				return t, err
+			}
 			if w.open {
 				t.doubtful = t.end // a commit is begun only after the sync of the one before
 				return t, nil
@@ -230,9 +236,33 @@ func (w *commitWalk) checkLast(s *scan) error {
 			*w.t = w.before
 			w.t.torn = true
 			w.t.doubtful = w.t.end
-			return nil
+			return w.unread(s, off, max(h.size(), frameHeaderBytes))
 		}
 		off += h.size()
 	}
 	return nil
+}
+
+// unread notes that the walk ended because the disk could not read the n bytes at off. What may have stood there reaches to the last frame
+// behind it, or is one put.
+func (w *commitWalk) unread(s *scan, off, n int64) error {
+	hole, count := s.win.lost.within(off, n)
+	if count == 0 {
+		return nil
+	}
+	w.t.unread = stretch{w.t.end, min(hole.end+record.MaxPutBytes, s.end)}
+	for {
+		at, h, ok, err := s.find(off+1, 0)
+		if err != nil || !ok {
+			w.t.lost = s.win.lost
+			return err
+		}
+		for off = at; ok && err == nil; h, ok, err = s.header(off) {
+			off += h.size()
+		}
+		if err != nil {
+			return err
+		}
+		w.t.unread.end = max(w.t.unread.end, off)
+	}
 }

@@ -98,17 +98,8 @@ func (l *Log) Shrink() error {
 	if err == nil {
 		gone = l.takeTrimmable()
 	}
-	var heir *pending
-	if len(l.queue) > 0 {
-		heir = l.queue[0]
-	} else {
-		l.committing = false
-		l.idle.Broadcast()
-	}
+	l.passOn()
 	l.mu.Unlock()
-	if heir != nil {
-		heir.ready <- true
-	}
 	return errors.Join(err, l.drop(gone))
 }
 

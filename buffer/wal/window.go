@@ -1,16 +1,12 @@
 package wal
 
-import (
-	"errors"
-	"io"
-
-	"hydrant/internal/vfs"
-)
+import "hydrant/internal/vfs"
 
 // window is a stretch of a file in memory, read ahead so that small frames do not cost a call each.
 type window struct {
-	buf []byte
-	off int64
+	buf  []byte
+	off  int64
+	lost holes // what the disk could not read, wherever this window was
 }
 
 const (
@@ -19,7 +15,7 @@ const (
 )
 
 // at returns n bytes of f from off, reading up to ahead more but nothing at or behind end.
-// It returns fewer when the file is shorter. The bytes are valid until the next call.
+// It returns fewer when the file is shorter; what the disk cannot read is zeros. The bytes are valid until the next call.
 func (w *window) at(f vfs.File, off int64, n, ahead int, end int64) ([]byte, error) {
 	if off >= w.off && off+int64(n) <= w.off+int64(len(w.buf)) {
 		from := off - w.off
@@ -34,8 +30,8 @@ func (w *window) at(f vfs.File, off int64, n, ahead int, end int64) ([]byte, err
 	}
 	w.buf = w.buf[:want]
 	w.off = off
-	got, err := f.ReadAt(w.buf, off)
-	if err != nil && !errors.Is(err, io.EOF) {
+	got, err := readAround(f, w.buf, off, &w.lost)
+	if err != nil {
 		w.buf = w.buf[:0]
 		return nil, err
 	}

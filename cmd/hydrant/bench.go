@@ -37,7 +37,7 @@ print the rate of accepted records and the latency of their acknowledgements. Th
 
 A 503 is counted and waited out. The exit code is 1 when nothing was accepted or when requests failed otherwise.`,
 		Example: "  hydrant bench --stream load --create --mode ndjson --connections 16",
-		Args:    usageArgs(cobra.NoArgs),
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()

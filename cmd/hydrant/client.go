@@ -116,6 +116,10 @@ func explain(endpoint string, err error) error {
 	case errors.As(err, &api):
 		return fmt.Errorf("%s: %s", api.ErrorCode(), api.ErrorMessage())
 	}
+	if status, _ := statusOf(err); status != 0 {
+		return fmt.Errorf("%s answers, but not as a record port (HTTP status %d); that is usually %s; say where it is with --endpoint or $%s",
+			endpoint, status, defaultEndpoint, endpointEnv)
+	}
 	return fmt.Errorf("%s: %w", endpoint, err)
 }
 

@@ -25,9 +25,10 @@ func newLog() *cobra.Command {
 		Long: `Read the logs on the disk. DIR is a data directory, a stream's folder in it (streams/NAME~ID) or a log's folder.
 
 No subcommand changes a log: the daemon reads around damage by itself, reports it and keeps a copy.`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: noSubcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	cmd.SuggestionsMinimumDistance = suggestWithin
 	cmd.AddCommand(newLogVerify(), newLogDump(), newLogRepair())
 	return cmd
 }
@@ -36,7 +37,7 @@ func newLogVerify() *cobra.Command {
 	return &cobra.Command{
 		Use:   "verify DIR",
 		Short: "Check every checksum; exit code 1 when records are damaged",
-		Args:  usageArgs(cobra.ExactArgs(1)),
+		Args:  argsNamed(1, 1, "DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			unlock, err := lockOf(args[0])
 			var locked *vfs.LockedError
@@ -61,7 +62,7 @@ func newLogRepair() *cobra.Command {
 		Short: "Keep copies of damaged stretches, beside the log",
 		Long: `Like verify, and copies each damaged stretch into the folder "damaged" beside the log, for whoever wants to look for records
 in it. The log itself stays as it is: the daemon reads around the damage. Stop the daemon first.`,
-		Args: usageArgs(cobra.ExactArgs(1)),
+		Args: argsNamed(1, 1, "DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			unlock, err := lockOf(args[0])
 			if err != nil {
@@ -153,6 +154,15 @@ type dumpFlags struct {
 	from  uint64
 	limit int
 	raw   bool
+	found int // records printed
+}
+
+// nothing says that there was nothing to print, and where.
+func (f *dumpFlags) nothing(dir string) string {
+	if f.from == 0 {
+		return "there is no record in " + dir
+	}
+	return fmt.Sprintf("there is no record at position %d or behind it in %s", f.from, dir)
 }
 
 func newLogDump() *cobra.Command {
@@ -162,7 +172,7 @@ func newLogDump() *cobra.Command {
 		Short: "Print the intact records, delivered or not, as far as they are still there",
 		Long: `Print the intact records of the logs in DIR that are still there, whether delivered or not: one JSON object a line with the
 record in "data", or in "data_base64" when it is no UTF-8. With --raw only the records, each ending with a line feed.`,
-		Args: usageArgs(cobra.ExactArgs(1)),
+		Args: argsNamed(1, 1, "DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.limit < 0 {
 				return usagef("--limit %d is negative", f.limit)
@@ -173,6 +183,9 @@ record in "data", or in "data_base64" when it is no UTF-8. With --raw only the r
 			}
 			for _, log := range logs {
 				err = errors.Join(err, f.dump(cmd.OutOrStdout(), log))
+			}
+			if err == nil && f.found == 0 {
+				fmt.Fprintf(cmd.ErrOrStderr(), "note: %s\n", f.nothing(args[0]))
 			}
 			return err
 		},
@@ -206,6 +219,7 @@ func (f *dumpFlags) visitor(log string, w io.Writer) func(wal.SegmentInfo, wal.F
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	return func(s wal.SegmentInfo, frame wal.FrameInfo, r record.Record) error {
+		f.found++
 		if f.raw {
 			return writeLine(w, r.Data)
 		}

@@ -36,7 +36,7 @@ func TestLogCommands(t *testing.T) {
 	for _, body := range []string{"first\n", "second \"<&>\"\n", "third \xff\n"} { // a frame each
 		cli(t, body, "put", "web", "--endpoint", endpoint).want(t, 0)
 	}
-	cli(t, "", "log", "verify", dir).want(t, 0, "is held by pid", "may look torn")
+	cli(t, "", "log", "verify", dir).want(t, 0, "is in use: held by pid", "may look torn")
 	cli(t, "", "log", "repair", dir).want(t, 1, "stop that Hydrant first")
 	stop()
 	log, err := filepath.Glob(filepath.Join(dir, "streams", "web~*", "log"))
@@ -48,6 +48,9 @@ func TestLogCommands(t *testing.T) {
 	}
 	if r := cli(t, "", "log", "dump", "--raw", "--from", "2", "--limit", "1", dir); r.out != "second \"<&>\"\n" {
 		t.Errorf("dump: %q %s", r.out, r.err)
+	}
+	if r := cli(t, "", "log", "dump", "--from", "99", dir); r.code != 0 || r.out != "" || r.err != "note: there is no record at position 99 or behind it in "+dir+"\n" {
+		t.Errorf("dump from behind the end: %d, %q, %q", r.code, r.out, r.err)
 	}
 	checkDump(t, cli(t, "", "log", "dump", dir))
 

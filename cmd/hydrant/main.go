@@ -19,6 +19,9 @@ const (
 	exitUsage  = 2
 )
 
+// suggestWithin is how many letters a word may be away from the command that it is taken for.
+const suggestWithin = 2
+
 // usageError is a command line that cannot be used.
 type usageError struct{ error }
 
@@ -77,23 +80,14 @@ func newRoot() *cobra.Command {
 		Short:         "A Firehose you can run yourself",
 		Long:          rootLong,
 		Example:       "  hydrant quickstart\n  hydrant run --config hydrant.yml",
-		Args:          usageArgs(cobra.NoArgs),
+		Args:          noSubcommand,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SuggestionsMinimumDistance = suggestWithin
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	root.AddCommand(newRun(), newQuickstart(), newValidate(), newStreams(), newDescribe(), newPut(), newBench(), newLog(), newVersion())
 	return root
-}
-
-// usageArgs makes what check refuses a usageError.
-func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usageError{err}
-		}
-		return nil
-	}
 }

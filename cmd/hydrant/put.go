@@ -36,7 +36,7 @@ record of at most 1,024,000 bytes; empty lines are skipped. Lines go in order.
 A full or stopping daemon is tried again as it asks to, for at most --retry-for a batch. When something fails, the
 message says how many lines are stored; those before that number are safe, so that sending can go on behind them.`,
 		Example: "  hydrant put weblogs events.ndjson\n  tail -n +1001 events.ndjson | hydrant put weblogs",
-		Args:    usageArgs(cobra.RangeArgs(1, 2)),
+		Args:    argsNamed(1, 2, "STREAM"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
@@ -81,6 +81,7 @@ type putter struct {
 	first, last      int64 // lines of the batch
 	accepted         int64 // records
 	stored           int64 // lines up to which everything is stored
+	unclear          bool  // whether lines behind those are stored
 }
 
 // send sends all lines. The error says how many are stored.
@@ -110,8 +111,11 @@ func (p *putter) send(ctx context.Context, in io.Reader, name string) error {
 }
 
 func (p *putter) report(err error) error {
-	if p.stored == 0 {
+	switch {
+	case p.stored == 0 && p.unclear:
 		return fmt.Errorf("%w\nno line is known to be stored", err)
+	case p.stored == 0:
+		return fmt.Errorf("%w\nnothing was stored", err)
 	}
 	return fmt.Errorf("%w\nlines 1 to %d are stored; go on from line %d", err, p.stored, p.stored+1)
 }
@@ -146,7 +150,8 @@ func (p *putter) flush(ctx context.Context) error {
 		status, header := statusOf(err)
 		wait := retryAfter(header, attempt)
 		switch {
-		case status == 0 && !notSent(err), status >= 500 && status != http.StatusServiceUnavailable:
+		case maybeStored(err, status):
+			p.unclear = true
 			return fmt.Errorf("lines %d to %d may or may not be stored: %w", p.first, p.last, explain(p.endpoint, err))
 		case status != http.StatusServiceUnavailable:
 			return explain(p.endpoint, err)
@@ -159,6 +164,17 @@ func (p *putter) flush(ctx context.Context) error {
 	}
 }
 
+// maybeStored says whether a call that failed may have been carried out: all but a refusal. An answer of success that cannot be read is none.
+func maybeStored(err error, status int) bool {
+	switch {
+	case status == 0:
+		return !notSent(err)
+	case status == http.StatusServiceUnavailable:
+		return false
+	}
+	return status < http.StatusMultipleChoices || status >= http.StatusInternalServerError
+}
+
 // answered takes a success; records that the service did not take, as Firehose itself may answer, are an error.
 func (p *putter) answered(out *firehose.PutRecordBatchOutput) error {
 	failed := int64(0)
@@ -167,6 +183,7 @@ func (p *putter) answered(out *firehose.PutRecordBatchOutput) error {
 	}
 	p.accepted += int64(len(p.batch)) - failed
 	if failed > 0 {
+		p.unclear = true
 		return fmt.Errorf("%d of the records in lines %d to %d were not accepted", failed, p.first, p.last)
 	}
 	p.stored = p.last

@@ -21,7 +21,7 @@ func TestPutDelivers(t *testing.T) {
 	cli(t, "", "put", "web", file, "--endpoint", endpoint).want(t, 0, "3 records accepted by stream web")
 	cli(t, "{\"a\":4}\n", "put", "web", "-", "--endpoint", endpoint).want(t, 0, "1 record accepted")
 	cli(t, "", "put", "web", "--endpoint", endpoint).want(t, 0, "0 records accepted")
-	cli(t, "x\n", "put", "nope", "--endpoint", endpoint).want(t, 1, "`hydrant streams` lists", "no line is known to be stored")
+	cli(t, "x\n", "put", "nope", "--endpoint", endpoint).want(t, 1, "`hydrant streams` lists", "\nnothing was stored\n")
 	stop()
 	if got := objects(t, dir); got != "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n{\"a\":4}\n" {
 		t.Errorf("objects hold %q", got)
@@ -120,10 +120,15 @@ func TestPutRetriesOnlyWhatWasRefused(t *testing.T) {
 		"a connection that breaks may have been enough": {[]http.HandlerFunc{nil, hangUp}, 1,
 			[]string{"lines 501 to 600 may or may not be stored", "lines 1 to 500 are stored"}, 1},
 		"400 is final": {[]http.HandlerFunc{refuse(400, "InvalidArgumentException")}, 1,
-			[]string{"InvalidArgumentException: said so", "no line is known to be stored"}, 0},
+			[]string{"InvalidArgumentException: said so", "\nnothing was stored\n"}, 0},
+		"a first batch that may have been stored": {[]http.HandlerFunc{hangUp}, 1,
+			[]string{"lines 1 to 500 may or may not be stored", "\nno line is known to be stored\n"}, 0},
+		"a success that cannot be read": {[]http.HandlerFunc{func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"FailedPutCount":`)
+		}}, 1, []string{"lines 1 to 500 may or may not be stored", "no line is known to be stored"}, 0},
 		"refused in part": {[]http.HandlerFunc{func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, `{"FailedPutCount":3,"RequestResponses":[]}`)
-		}}, 1, []string{"497 records accepted", "3 of the records in lines 1 to 500 were not accepted"}, 0},
+		}}, 1, []string{"497 records accepted", "3 of the records in lines 1 to 500 were not accepted", "no line is known to be stored"}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -140,9 +145,25 @@ func TestPutGivesUp(t *testing.T) {
 	t.Parallel()
 	full := refuse(503, "ServiceUnavailableException")
 	endpoint, batches := fakeAPI(t, full, full, full)
-	cli(t, "x\n", "put", "s", "--endpoint", endpoint, "--retry-for", "0s").want(t, 1, "lines 1 to 1 were refused for 0s", "said so")
+	cli(t, "x\n", "put", "s", "--endpoint", endpoint, "--retry-for", "0s").want(t, 1, "lines 1 to 1 were refused for 0s", "said so", "\nnothing was stored\n")
 	if len(batches()) != 0 {
 		t.Error("something was taken")
+	}
+}
+
+// TestPutToAnotherPort: the admin port, or any other web server.
+func TestPutToAnotherPort(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "Method Not Allowed", http.StatusMethodNotAllowed)
+	}))
+	t.Cleanup(srv.Close)
+	for _, args := range [][]string{{"put", "s"}, {"streams"}, {"describe", "s"}} {
+		r := cli(t, "x\n", append(args, "--endpoint", srv.URL)...)
+		r.want(t, 1, srv.URL+" answers, but not as a record port (HTTP status 405)", "usually http://127.0.0.1:4573")
+		if strings.Contains(r.err, "deserialization") {
+			t.Errorf("%q", r.err)
+		}
 	}
 }
 

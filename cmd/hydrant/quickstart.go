@@ -44,7 +44,7 @@ func newQuickstart() *cobra.Command {
 and over plain HTTP, waits until they are delivered, checks that each arrived exactly once and shows the objects.
 
 Goes on sending until Ctrl-C; with --once it ends after the first verified delivery. The data folder stays.`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
@@ -118,7 +118,7 @@ func (q *quickstart) start(ctx context.Context) error {
 	if q.server, err = q.listen(c); err != nil {
 		var locked *vfs.LockedError
 		if errors.As(err, &locked) {
-			return fmt.Errorf("%w; stop that Hydrant, or choose another folder with --data-dir", err)
+			return fmt.Errorf("%w; stop it, or choose another folder with --data-dir", err)
 		}
 		return err
 	}

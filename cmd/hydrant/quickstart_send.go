@@ -75,8 +75,8 @@ const nextText = `
 %s
   # Python
   python3 -c 'import boto3; boto3.client("firehose", endpoint_url="%[2]s", region_name="us-east-1", aws_access_key_id="any", aws_secret_access_key="any").put_record(DeliveryStreamName="demo", Record={"Data": b"{\"hello\": \"boto3\"}"})'
-  # aws CLI 2
-  AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any aws firehose put-record --endpoint-url %[2]s --region us-east-1 --cli-binary-format raw-in-base64-out --delivery-stream-name demo --record '{"Data":"{\"hello\": \"aws\"}"}'
+  # aws CLI (Data is base64: version 2 decodes it, version 1 sends it as it stands)
+  AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any aws firehose put-record --endpoint-url %[2]s --region us-east-1 --delivery-stream-name demo --record '{"Data":"eyJoZWxsbyI6ICJhd3MifQ=="}'
   # plain HTTP
   curl -H 'Content-Type: application/x-ndjson' --data-binary '{"hello": "curl"}' %[2]s/v1/streams/demo/records
 `

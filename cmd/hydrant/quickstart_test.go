@@ -18,7 +18,7 @@ func TestQuickstartOnceAndAgain(t *testing.T) {
 	for range 2 { // the second run finds the folder that the first one left
 		cli(t, "", "quickstart", "--once", "--data-dir", dir).want(t, 0,
 			"Verified: 200 events sent, every one of them delivered exactly once", `{"time":"`, "200 events)",
-			"boto3", "aws firehose put-record", "curl", filepath.Join(dir, "s3", "lake", "demo"))
+			"boto3", "aws firehose put-record", `{"Data":"eyJoZWxsbyI6ICJhd3MifQ=="}`, "curl", filepath.Join(dir, "s3", "lake", "demo"))
 	}
 	if n := strings.Count(objects(t, dir), "\n"); n < 400 {
 		t.Errorf("%d events are stored after two runs", n)
@@ -49,7 +49,7 @@ func TestQuickstartBesideAnother(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	startDaemon(t, dir)
-	cli(t, "", "quickstart", "--once", "--data-dir", dir).want(t, 1, "is held by pid", "choose another folder with --data-dir")
+	cli(t, "", "quickstart", "--once", "--data-dir", dir).want(t, 1, "is in use: held by pid", "choose another folder with --data-dir")
 }
 
 func TestQuickstartCannotDeliver(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"os/signal"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 
 	"hydrant/config"
 	"hydrant/internal/daemon"
+	"hydrant/internal/vfs"
 )
 
 // runFlags override the configuration where they are given.
@@ -33,7 +35,7 @@ The first signal refuses new records, delivers what waits until shutdown_timeout
 next start. A second signal ends the delivery at once; nothing is lost by that either.
 
 GOGC and GOMEMLIMIT are honoured.`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: runArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := f.load(cmd)
 			if err != nil {
@@ -48,6 +50,14 @@ GOGC and GOMEMLIMIT are honoured.`,
 	cmd.Flags().StringVar(&f.listen, "listen", "", "`ADDRESS` for records and the API (default 127.0.0.1:4573)")
 	cmd.Flags().StringVar(&f.admin, "admin", "", "`ADDRESS` for metrics and health (default 127.0.0.1:4574)")
 	return cmd
+}
+
+// runArgs refuses all arguments; one alone is most likely the configuration.
+func runArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 {
+		return usagef("%s takes no arguments; did you mean --config %s?", cmd.CommandPath(), args[0])
+	}
+	return noArgs(cmd, args)
 }
 
 // load reads the configuration and checks it again with the flags in it.
@@ -92,9 +102,9 @@ func serve(ctx context.Context, c *config.Config, logger *slog.Logger, out io.Wr
 	defer signal.Stop(signals)
 	s, err := daemon.Listen(daemon.Options{Config: c, Logger: logger})
 	if err != nil {
-		return err
+		return explainStart(err)
 	}
-	fmt.Fprintf(out, "hydrant %s is ready: records on http://%s, admin on http://%s, data in %s\n", versionText(), s.Addr(), s.AdminAddr(), c.DataDir)
+	sayReady(ctx, c, s, logger, out)
 	var failure error
 	select {
 	case sig := <-signals:
@@ -105,6 +115,34 @@ func serve(ctx context.Context, c *config.Config, logger *slog.Logger, out io.Wr
 		logger.Error("a port stopped serving; the daemon stops", "err", failure)
 	}
 	return errors.Join(failure, stopServer(s, signals, time.Duration(c.ShutdownTimeout), logger))
+}
+
+// explainStart says what to do next about a start that failed.
+func explainStart(err error) error {
+	var locked *vfs.LockedError
+	var field *config.FieldError
+	switch {
+	case errors.As(err, &locked):
+		return fmt.Errorf("%w; stop it, or choose another folder with --data-dir", err)
+	case errors.As(err, &field): // what could only be checked with the disk at hand
+		return configError{fmt.Errorf("the configuration cannot be used:\n%w", err)}
+	}
+	return err
+}
+
+// sayReady tells people on out and programs in the log. The file and the number of streams show a start with the wrong file, or with none.
+func sayReady(ctx context.Context, c *config.Config, s *daemon.Server, logger *slog.Logger, out io.Writer) {
+	names, _, err := s.List(ctx, "", math.MaxInt)
+	if err != nil {
+		logger.Warn("the streams cannot be counted", "err", err)
+	}
+	file := "no configuration file"
+	if c.File != "" {
+		file = "configuration " + c.File
+	}
+	fmt.Fprintf(out, "hydrant %s is ready: records on http://%s, admin on http://%s, data in %s, %s, %s\n",
+		versionText(), s.Addr(), s.AdminAddr(), c.DataDir, file, count(len(names), "stream"))
+	logger.Info("ready", "version", versionText(), "listen", s.Addr(), "admin", s.AdminAddr(), "data_dir", c.DataDir, "config", c.File, "streams", len(names))
 }
 
 // stopServer drains until the timeout or the next signal. A signal after that one ends the process, as if nobody listened.

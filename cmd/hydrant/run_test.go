@@ -3,12 +3,12 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -20,6 +20,7 @@ type child struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	url    string
+	ready  string // the line on stdout
 	stderr *bufio.Reader
 	log    bytes.Buffer
 }
@@ -54,7 +55,7 @@ func startChild(t *testing.T, config, dir string) *child {
 		_, _ = io.Copy(io.Discard, c.stderr)
 		t.Fatalf("%q, %v\n%s", line, err, c.log.String())
 	}
-	c.url = m[1]
+	c.url, c.ready = m[1], line
 	return c
 }
 
@@ -121,8 +122,30 @@ streams:
 	if got := objects(t, dir); got != "{\"a\":1}\n" {
 		t.Errorf("objects hold %q", got)
 	}
-	if first, _, _ := strings.Cut(c.log.String(), "\n"); !strings.HasPrefix(first, "{") {
-		t.Errorf("the log is no JSON: %s", first)
+	if want := "hydrant.yml, 1 stream\n"; !strings.Contains(c.ready, ", configuration ") || !strings.HasSuffix(c.ready, want) {
+		t.Errorf("%q does not end with %q", c.ready, want)
+	}
+	checkJSONLog(t, c.log.String(), c.url)
+}
+
+// checkJSONLog wants JSON in each line and one line that says ready.
+func checkJSONLog(t *testing.T, log, url string) {
+	t.Helper()
+	ready := 0
+	for line := range strings.Lines(log) {
+		var one struct {
+			Level, Msg, Listen, Config string
+			Streams                    int
+		}
+		if err := json.Unmarshal([]byte(line), &one); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		if one.Msg == "ready" && one.Level == "INFO" && "http://"+one.Listen == url && one.Streams == 1 && strings.HasSuffix(one.Config, "hydrant.yml") {
+			ready++
+		}
+	}
+	if ready != 1 {
+		t.Errorf("%d lines say ready in\n%s", ready, log)
 	}
 }
 
@@ -157,6 +180,7 @@ func TestRunRefusesToStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
+	file := writeFile(t, "f", "")
 	held := t.TempDir()
 	startDaemon(t, held)
 	free := []string{"run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data-dir"}
@@ -165,11 +189,14 @@ func TestRunRefusesToStart(t *testing.T) {
 		code int
 		text string
 	}{
-		"configuration": {append(free, t.TempDir(), "--config", writeFile(t, "c.yml", "listn: x\n")), 2, "c.yml:1:"},
-		"file missing":  {append(free, t.TempDir(), "--config", "/nonexistent.yml"), 2, "/nonexistent.yml"},
-		"exposed":       {[]string{"run", "--data-dir", t.TempDir(), "--listen", "0.0.0.0:0"}, 2, "without authentication"},
-		"port taken":    {[]string{"run", "--data-dir", t.TempDir(), "--listen", l.Addr().String(), "--admin", "127.0.0.1:0"}, 1, "choose another address with --listen"},
-		"folder taken":  {append(free, held), 1, filepath.Join(held, "LOCK") + " is held by pid"},
+		"configuration":            {append(free, t.TempDir(), "--config", writeFile(t, "c.yml", "listn: x\n")), 2, "c.yml:1:"},
+		"file missing":             {append(free, t.TempDir(), "--config", "/nonexistent.yml"), 2, "/nonexistent.yml"},
+		"exposed":                  {[]string{"run", "--data-dir", t.TempDir(), "--listen", "0.0.0.0:0"}, 2, "without authentication"},
+		"port taken":               {[]string{"run", "--data-dir", t.TempDir(), "--listen", l.Addr().String(), "--admin", "127.0.0.1:0"}, 1, "choose another address with --listen"},
+		"folder taken":             {append(free, held), 1, "the data directory " + held + " is in use: held by pid"},
+		"folder taken: what to do": {append(free, held), 1, "; stop it, or choose another folder with --data-dir"},
+		"folder is a file":         {append(free, file), 1, "data directory " + file + ": is a file"},
+		"disk too small":           {append(free, t.TempDir(), "--config", writeFile(t, "c.yml", "min_free: 1024TB\n")), 2, "min_free: 1024TB is more than the whole disk"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cli(t, "", c.args...).want(t, c.code, c.text)

@@ -23,7 +23,7 @@ func newStreams() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "streams",
 		Short: "List the streams of a running Hydrant",
-		Args:  usageArgs(cobra.NoArgs),
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, endpoint, err := at.client(cmd.Context())
 			if err != nil {
@@ -116,7 +116,7 @@ func newDescribe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "describe STREAM",
 		Short: "Print a stream's description as JSON",
-		Args:  usageArgs(cobra.ExactArgs(1)),
+		Args:  argsNamed(1, 1, "STREAM"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, endpoint, err := at.client(cmd.Context())
 			if err != nil {

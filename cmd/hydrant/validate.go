@@ -17,7 +17,7 @@ func newValidate() *cobra.Command {
 
 Prints every problem as FILE:LINE:COLUMN: FIELD: what is wrong and what to write. ${NAME} is taken from this shell's
 environment, as it would be at the start. The exit code is 2 when any file has a problem.`,
-		Args: usageArgs(cobra.MinimumNArgs(1)),
+		Args: argsNamed(1, 0, "FILE"),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			bad := 0
 			for _, f := range files {

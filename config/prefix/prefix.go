@@ -277,9 +277,6 @@ func (t *Template) checkLength() error {
 	return nil
 }
 
-// HasExpressions says whether the text held any expression.
-func (t *Template) HasExpressions() bool { return t.expr }
-
 // Partitions are the partition expressions, in order.
 func (t *Template) Partitions() []Key { return append([]Key(nil), t.partitions...) }
 

@@ -133,7 +133,7 @@ func TestEvalLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k := tmpl.Partitions(); len(k) != 1 || k[0].Name != "k" || !tmpl.HasExpressions() {
+	if k := tmpl.Partitions(); len(k) != 1 || k[0].Name != "k" {
 		t.Fatalf("partitions %v", k)
 	}
 	in := testInput()

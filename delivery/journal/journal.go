@@ -21,25 +21,6 @@ import (
 	"hydrant/record"
 )
 
-// Entry is one batch, or a part of one, on its way: what is written, under which name. It is settled before the first attempt
-// and repeated exactly after a restart.
-type Entry struct {
-	N         uint64 // number of the entry in its journal
-	Batch     record.Batch
-	Role      record.Role
-	Version   int // of the spec it is written under
-	Partition string
-	Bucket    string
-	Key       string
-	Ordinal   int    // 0, or how many keys were found taken by somebody else
-	Attempts  int    // process lives that worked on it, this one included
-	Bisecting bool   // part of a batch that ended processes
-	SetAside  string // not "": the records go to the error prefix, as this error type
-	Code      string // why, in Firehose's form
-	Message   string
-	UploadID  string // of a multipart upload that is under way
-}
-
 // op is one line of the journal. Exactly one member is set.
 type op struct {
 	Snapshot *snapshot `json:",omitempty"`
@@ -82,6 +63,7 @@ type Journal struct {
 	open    map[uint64]Entry
 	lastN   uint64
 	closed  Mark // batches were closed up to here
+	damage  error
 }
 
 const (
@@ -94,7 +76,8 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Open reads the journal called name in dir. It makes nothing: the first write does.
+// Open reads the journal called name in dir. It makes nothing: the first write does. What a failing disk did to it does not
+// prevent a start; see Damaged.
 func Open(fsys vfs.FS, dir, name string) (*Journal, error) {
 	j := &Journal{fs: fsys, open: map[uint64]Entry{}}
 	best := -1
@@ -137,16 +120,48 @@ func (j *Journal) load(i int) (gen uint64, lines [][]byte, err error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	if len(b) < headBytes || string(b[:8]) != magic {
+	gen, n, ok := header(b)
+	if !ok {
+		if !blank(b) {
+			j.damaged(i, errHeader)
+		}
 		return 0, nil, nil
+	}
+	lines, end := linesFrom(b, headBytes, gen)
+	if end >= headBytes+n {
+		return gen, lines, nil
+	}
+	// The snapshot itself is torn: the other file still holds everything, unless this one had been in use.
+	if used, _ := linesFrom(b, headBytes+n, gen); len(used) > 0 {
+		j.damaged(i, errSnapshot)
+	}
+	return 0, nil, nil
+}
+
+// header reads a file's generation and the length of its snapshot. It lies in one sector, which is written whole or not at all.
+func header(b []byte) (gen uint64, snapshotBytes int, ok bool) {
+	if len(b) < headBytes || string(b[:8]) != magic {
+		return 0, 0, false
 	}
 	le := binary.LittleEndian
-	gen = le.Uint64(b[8:])
-	n := int(le.Uint32(b[16:]))
-	if crc32.Checksum(b[:20], castagnoli) != le.Uint32(b[20:]) || n < lineHead || headBytes+n > len(b) {
-		return 0, nil, nil
+	gen, snapshotBytes = le.Uint64(b[8:]), int(le.Uint32(b[16:]))
+	ok = crc32.Checksum(b[:20], castagnoli) == le.Uint32(b[20:]) && snapshotBytes >= lineHead && headBytes+snapshotBytes <= len(b)
+	return gen, snapshotBytes, ok
+}
+
+// blank says whether a file was prepared and never written.
+func blank(b []byte) bool {
+	for _, c := range b[:min(headBytes, len(b))] {
+		if c != 0 {
+			return false
+		}
 	}
-	at := headBytes
+	return true
+}
+
+// linesFrom reads intact lines of a generation, and says where they end.
+func linesFrom(b []byte, at int, gen uint64) (lines [][]byte, end int) {
+	le := binary.LittleEndian
 	for at+lineHead <= len(b) {
 		size := int(le.Uint32(b[at:]))
 		if size == 0 || at+lineHead+size > len(b) || sum(gen, b[at+lineHead:at+lineHead+size]) != le.Uint32(b[at+4:]) {
@@ -155,11 +170,21 @@ func (j *Journal) load(i int) (gen uint64, lines [][]byte, err error) {
 		lines = append(lines, bytes.Clone(b[at+lineHead:at+lineHead+size]))
 		at += lineHead + size
 	}
-	if at < headBytes+n {
-		return 0, nil, nil // the snapshot itself is torn: the other file still holds everything
-	}
-	return gen, lines, nil
+	return lines, at
 }
+
+var (
+	errHeader   = errors.New("the header is damaged; what was noted there is lost")
+	errSnapshot = errors.New("the snapshot is damaged; what was noted there is lost")
+)
+
+func (j *Journal) damaged(i int, err error) {
+	j.damage = errors.Join(j.damage, fmt.Errorf("journal %s: %w", j.path[i], err))
+}
+
+// Damaged says what Open found damaged and had to leave out, nil when nothing. Entries may then be missing: their records are
+// batched anew, and what was delivered already may be delivered again in other batches.
+func (j *Journal) Damaged() error { return j.damage }
 
 // sum makes lines of an earlier generation, still in the file, no lines of this one.
 func sum(gen uint64, b []byte) uint32 {
@@ -209,6 +234,9 @@ func (j *Journal) Close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// Files are the names of the journal's files.
+func (j *Journal) Files() []string { return j.path[:] }
 
 // Pending are the entries that were neither delivered nor set aside, in the order of the log.
 func (j *Journal) Pending() []Entry {
@@ -264,6 +292,9 @@ func (j *Journal) Versions() map[int]bool {
 	v := map[int]bool{}
 	for _, e := range j.open {
 		v[e.Version] = true
+		for f := e.Former; f != nil; f = f.Next {
+			v[f.Version] = true
+		}
 	}
 	return v
 }

@@ -116,8 +116,8 @@ func TestRoundTrip(t *testing.T) {
 		"block-1": logLines(blockBytes - 1), "block": logLines(blockBytes), "block+1": logLines(blockBytes + 1), "3 blocks of noise": noise(3 * blockBytes),
 	}
 	for _, codec := range codecs {
-		low, high, _ := Levels(codec)
-		for _, level := range slices.Compact([]int{low, min(2, high), min(3, high), min(6, high), high}) {
+		c, _ := lookup(codec)
+		for _, level := range slices.Compact([]int{0, min(1, c.levels), min(2, c.levels), min(3, c.levels), min(6, c.levels), c.levels}) {
 			for name, in := range inputs {
 				got := decode(t, codec, encode(t, Options{Codec: codec, Level: level}, in, 10000))
 				if !bytes.Equal(got, in) {
@@ -132,8 +132,8 @@ func TestRoundTrip(t *testing.T) {
 func TestOutputDependsOnInputOnly(t *testing.T) {
 	in := logLines(300_001)
 	for _, codec := range codecs {
-		_, high, _ := Levels(codec)
-		for _, level := range []int{0, min(6, high)} {
+		c, _ := lookup(codec)
+		for _, level := range slices.Compact([]int{0, min(6, c.levels)}) {
 			o := Options{Codec: codec, Level: level, EntryName: "e"}
 			want := encode(t, o, in, len(in))
 			for _, cut := range []int{13, 4096, 70_000} {
@@ -197,20 +197,20 @@ func TestSnappyContainers(t *testing.T) {
 func TestNames(t *testing.T) {
 	for _, c := range []struct {
 		codec, ext, enc string
-		min, max, def   int
+		levels          int
 	}{
-		{None, "", "", 0, 0, 0}, {Gzip, ".gz", "gzip", 1, 9, 1}, {Snappy, ".snappy", "snappy-java", 1, 3, 1},
-		{HadoopSnappy, ".snappy", "hadoop-snappy", 1, 3, 1}, {Zip, ".zip", "zip", 1, 9, 1}, {Zstd, ".zst", "", 1, 22, 1}, {"lzw", "", "", 0, 0, 0},
+		{None, "", "", 0}, {Gzip, ".gz", "gzip", 9}, {Snappy, ".snappy", "snappy-java", 0},
+		{HadoopSnappy, ".snappy", "hadoop-snappy", 0}, {Zip, ".zip", "zip", 9}, {Zstd, ".zst", "", 22}, {"lzw", "", "", 0},
 	} {
-		low, high, def := Levels(c.codec)
-		if Extension(c.codec) != c.ext || ContentEncoding(c.codec) != c.enc || low != c.min || high != c.max || def != c.def {
-			t.Errorf("%s: %q %q %d %d %d", c.codec, Extension(c.codec), ContentEncoding(c.codec), low, high, def)
+		known, _ := lookup(c.codec)
+		if Extension(c.codec) != c.ext || ContentEncoding(c.codec) != c.enc || known.levels != c.levels {
+			t.Errorf("%s: %q %q %d", c.codec, Extension(c.codec), ContentEncoding(c.codec), known.levels)
 		}
 	}
 }
 
 func TestRefusals(t *testing.T) {
-	for _, o := range []Options{{Codec: "lzw"}, {Codec: ""}, {Codec: Gzip, Level: 10}, {Codec: Gzip, Level: -1}, {Codec: None, Level: 1}, {Codec: Zstd, Level: 23}} {
+	for _, o := range []Options{{Codec: "lzw"}, {Codec: ""}, {Codec: Gzip, Level: 10}, {Codec: Gzip, Level: -1}, {Codec: None, Level: 1}, {Codec: Snappy, Level: 1}, {Codec: HadoopSnappy, Level: 2}, {Codec: Zstd, Level: 23}} {
 		if _, err := o.NewWriter(io.Discard); err == nil {
 			t.Errorf("%+v was accepted", o)
 		}
@@ -231,7 +231,7 @@ func (f *full) Write(p []byte) (int, error) {
 func TestWriterErrorsAndUseAfterClose(t *testing.T) {
 	in := noise(2 << 20)
 	for _, codec := range codecs {
-		w, err := NewWriter(codec, 0, &full{left: 100_000})
+		w, err := Options{Codec: codec}.NewWriter(&full{left: 100_000})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -253,7 +253,7 @@ func TestWriterErrorsAndUseAfterClose(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	in := logLines(1 << 20)
 	for _, codec := range codecs {
-		w, err := NewWriter(codec, 0, io.Discard)
+		w, err := Options{Codec: codec}.NewWriter(io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,7 +21,6 @@ const gatherBytes = 256 << 10
 // the compressed length, and for Hadoop the block's own length before that (a block is one chunk).
 type snappyWriter struct {
 	w      io.Writer
-	encode func(dst, src []byte) []byte
 	hadoop bool
 	b      *snappyBuffers // nil once closed
 	err    error
@@ -33,27 +32,21 @@ var snappyPool = sync.Pool{New: func() any {
 	return &snappyBuffers{make([]byte, 0, blockBytes), make([]byte, 0, gatherBytes)}
 }}
 
-func openXerial(o Options, w io.Writer) (io.WriteCloser, error) {
-	s := newSnappy(o, w)
+func openXerial(_ Options, w io.Writer) (io.WriteCloser, error) {
+	s := newSnappy(w)
 	s.b.out = append(s.b.out, xerialHeader...)
 	return s, nil
 }
 
-func openHadoop(o Options, w io.Writer) (io.WriteCloser, error) {
-	s := newSnappy(o, w)
+func openHadoop(_ Options, w io.Writer) (io.WriteCloser, error) {
+	s := newSnappy(w)
 	s.hadoop = true
 	return s, nil
 }
 
-func newSnappy(o Options, w io.Writer) *snappyWriter {
-	s := &snappyWriter{w: w, encode: s2.EncodeSnappy, b: snappyPool.Get().(*snappyBuffers)}
+func newSnappy(w io.Writer) *snappyWriter {
+	s := &snappyWriter{w: w, b: snappyPool.Get().(*snappyBuffers)}
 	s.b.in, s.b.out = s.b.in[:0], s.b.out[:0]
-	switch o.Level {
-	case 2:
-		s.encode = s2.EncodeSnappyBetter
-	case 3:
-		s.encode = s2.EncodeSnappyBest
-	}
 	return s
 }
 
@@ -90,7 +83,7 @@ func (s *snappyWriter) block(src []byte) {
 	}
 	at := len(out)
 	out = out[:at+4]
-	body := s.encode(out[at+4:cap(out)], src)
+	body := s2.EncodeSnappy(out[at+4:cap(out)], src)
 	binary.BigEndian.PutUint32(out[at:], uint32(len(body)))
 	s.b.out = out[:at+4+len(body)]
 }

@@ -17,18 +17,38 @@ const (
 // streamTypes are the values DeliveryStreamType may have. Streams of this version are all of the first.
 var streamTypes = []string{"DirectPut", "KinesisStreamAsSource", "MSKAsSource", "DatabaseAsSource"}
 
-// readBody reads a control request into v. The bytes are only valid until the returned function is called.
-func (h *handler) readBody(w http.ResponseWriter, r *http.Request, v any) (raw []byte, release func(), err error) {
+// control reads a control request into in and answers with what serve returns. raw is only valid in serve.
+func (h *handler) control(w http.ResponseWriter, r *http.Request, in any, serve func(raw []byte) (out any, err error)) error {
 	body, err := h.opts.Bodies.Read(w, r, "gzip")
 	if err != nil {
-		return nil, nil, bodyError(err)
+		return bodyError(err)
 	}
-	raw = body.Bytes()
-	if err := decodeStrict(raw, v); err != nil {
-		body.Release()
-		return nil, nil, serialization(err)
+	defer body.Release()
+	if err := decodeStrict(body.Bytes(), in); err != nil {
+		return serialization(err)
 	}
-	return raw, body.Release, nil
+	out, err := serve(body.Bytes())
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, out)
+}
+
+// target is the member that names a stream.
+type target struct{ DeliveryStreamName *string }
+
+func (t *target) name() *string { return t.DeliveryStreamName }
+
+// named is control for an operation on one stream.
+func (h *handler) named(w http.ResponseWriter, r *http.Request, in interface{ name() *string }, serve func(stream string, raw []byte) (out any, err error)) (stream string, err error) {
+	err = h.control(w, r, in, func(raw []byte) (any, error) {
+		var err error
+		if stream, err = nameOf(in.name()); err != nil {
+			return nil, err
+		}
+		return serve(stream, raw)
+	})
+	return stream, err
 }
 
 // decodeStrict refuses nesting that encoding/json would take.
@@ -61,100 +81,68 @@ func nameOf(name *string) (string, error) {
 	return *name, nil
 }
 
-func (h *handler) create(w http.ResponseWriter, r *http.Request) error {
-	var in struct{ DeliveryStreamName *string }
-	raw, release, err := h.readBody(w, r, &in)
-	if err != nil {
-		return err
-	}
-	defer release()
-	name, err := nameOf(in.DeliveryStreamName)
-	if err != nil {
-		return err
-	}
-	spec, err := h.opts.DecodeCreate(raw)
-	if err != nil {
-		return h.failure(opCreate, name, err)
-	}
-	arn, err := h.opts.Control.Create(r.Context(), spec)
-	if err != nil {
-		return h.failure(opCreate, name, err)
-	}
-	return writeJSON(w, struct{ DeliveryStreamARN string }{arn})
+func (h *handler) create(w http.ResponseWriter, r *http.Request) (string, error) {
+	var in target
+	return h.named(w, r, &in, func(_ string, raw []byte) (any, error) {
+		spec, err := h.opts.DecodeCreate(raw)
+		if err != nil {
+			return nil, err
+		}
+		arn, err := h.opts.Control.Create(r.Context(), spec)
+		return struct{ DeliveryStreamARN string }{arn}, err
+	})
 }
 
-func (h *handler) remove(w http.ResponseWriter, r *http.Request) error {
+func (h *handler) remove(w http.ResponseWriter, r *http.Request) (string, error) {
 	var in struct {
-		DeliveryStreamName *string
-		AllowForceDelete   bool
+		target
+		AllowForceDelete bool
 	}
-	_, release, err := h.readBody(w, r, &in)
-	if err != nil {
-		return err
-	}
-	defer release()
-	name, err := nameOf(in.DeliveryStreamName)
-	if err != nil {
-		return err
-	}
-	if err := h.opts.Control.Delete(r.Context(), name, in.AllowForceDelete); err != nil {
-		return h.failure(opDelete, name, err)
-	}
-	return writeJSON(w, struct{}{})
+	return h.named(w, r, &in, func(stream string, _ []byte) (any, error) {
+		return struct{}{}, h.opts.Control.Delete(r.Context(), stream, in.AllowForceDelete)
+	})
 }
 
-func (h *handler) describe(w http.ResponseWriter, r *http.Request) error {
+func (h *handler) describe(w http.ResponseWriter, r *http.Request) (string, error) {
 	var in struct {
-		DeliveryStreamName *string
-		Limit              *int
+		target
+		Limit *int
 	}
-	_, release, err := h.readBody(w, r, &in)
-	if err != nil {
-		return err
-	}
-	defer release()
-	name, err := nameOf(in.DeliveryStreamName)
-	if err != nil {
-		return err
-	}
-	if _, err := limitOf(in.Limit); err != nil {
-		return err
-	}
-	description, err := h.opts.Control.Describe(r.Context(), name)
-	if err != nil {
-		return h.failure(opDescribe, name, err)
-	}
-	return writeJSON(w, struct{ DeliveryStreamDescription any }{description})
+	return h.named(w, r, &in, func(stream string, _ []byte) (any, error) {
+		if _, err := limitOf(in.Limit); err != nil {
+			return nil, err
+		}
+		description, err := h.opts.Control.Describe(r.Context(), stream)
+		return struct{ DeliveryStreamDescription any }{description}, err
+	})
 }
 
-func (h *handler) list(w http.ResponseWriter, r *http.Request) error {
+// list names no stream.
+func (h *handler) list(w http.ResponseWriter, r *http.Request) (string, error) {
 	var in struct {
 		Limit                            *int
 		DeliveryStreamType               *string
 		ExclusiveStartDeliveryStreamName *string
 	}
-	_, release, err := h.readBody(w, r, &in)
-	if err != nil {
-		return err
-	}
-	defer release()
-	limit, after, err := checkList(in.Limit, in.DeliveryStreamType, in.ExclusiveStartDeliveryStreamName)
-	if err != nil {
-		return err
-	}
-	out := struct {
-		DeliveryStreamNames    []string
-		HasMoreDeliveryStreams bool
-	}{DeliveryStreamNames: []string{}}
-	if in.DeliveryStreamType == nil || *in.DeliveryStreamType == streamTypes[0] {
-		names, more, err := h.opts.Control.List(r.Context(), after, limit)
+	return "", h.control(w, r, &in, func([]byte) (any, error) {
+		limit, after, err := checkList(in.Limit, in.DeliveryStreamType, in.ExclusiveStartDeliveryStreamName)
 		if err != nil {
-			return h.failure(opList, "", err)
+			return nil, err
 		}
-		out.DeliveryStreamNames = append(out.DeliveryStreamNames, names...)
-		out.HasMoreDeliveryStreams = more
-	}
-	return writeJSON(w, out)
+		out := struct {
+			DeliveryStreamNames    []string
+			HasMoreDeliveryStreams bool
+		}{DeliveryStreamNames: []string{}}
+		if in.DeliveryStreamType == nil || *in.DeliveryStreamType == streamTypes[0] {
+			names, more, err := h.opts.Control.List(r.Context(), after, limit)
+			if err != nil {
+				return nil, err
+			}
+			out.DeliveryStreamNames = append(out.DeliveryStreamNames, names...)
+			out.HasMoreDeliveryStreams = more
+		}
+		return out, nil
+	})
 }
 
 func checkList(limit *int, kind, start *string) (n int, after string, err error) {

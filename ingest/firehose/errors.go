@@ -8,6 +8,8 @@ import (
 	"math"
 	"net/http"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"hydrant/config"
 	"hydrant/internal/bodies"
@@ -70,8 +72,8 @@ func bodyError(err error) *apiError {
 
 func slowDown(u *record.Unavailable) *apiError {
 	message := "Slow down."
-	if u.Reason != "" {
-		message += " " + u.Reason
+	if first, n := utf8.DecodeRuneInString(u.Reason); n > 0 {
+		message += " " + string(unicode.ToUpper(first)) + u.Reason[n:]
 	}
 	after := u.RetryAfter
 	if after <= 0 {

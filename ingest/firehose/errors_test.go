@@ -54,6 +54,7 @@ func errorCases() []errorCase {
 		batch("unknown stream", string(batchBody("nobody", nil)), "ResourceNotFoundException", "Firehose nobody under account 123456789012 not found."),
 		fails("deleting", record.ErrStreamDeleting, 400, "ResourceNotFoundException", "being deleted"),
 		fails("full", fmt.Errorf("x: %w", &record.Unavailable{Reason: "The backlog is full.", RetryAfter: 1500 * time.Millisecond}), 503, "ServiceUnavailableException", "Slow down. The backlog is full."),
+		fails("full, in small letters", &record.Unavailable{Reason: "the backlog is full"}, 503, "ServiceUnavailableException", "Slow down. The backlog is full"),
 		fails("full, no reason", &record.Unavailable{}, 503, "ServiceUnavailableException", "Slow down."),
 		fails("stopping", record.ErrStopping, 503, "ServiceUnavailableException", "shutting down"),
 		fails("gone", context.Canceled, 503, "ServiceUnavailableException", ""),

@@ -66,8 +66,9 @@ type handler struct {
 	ops  map[string]operation
 }
 
-// operation answers one request; it returns an error instead of writing one.
-type operation func(w http.ResponseWriter, r *http.Request) error
+// operation answers one request; it returns an error instead of writing one. stream is the one that the request names, as far as that
+// is known.
+type operation func(w http.ResponseWriter, r *http.Request) (stream string, err error)
 
 // New returns the handler for `/` of the record port.
 func New(opts Options) http.Handler {
@@ -96,8 +97,8 @@ func New(opts Options) http.Handler {
 }
 
 func notInThisVersion(op string) operation {
-	return func(http.ResponseWriter, *http.Request) error {
-		return invalidArgument("The operation " + op + " is not supported by this version of Hydrant.")
+	return func(http.ResponseWriter, *http.Request) (string, error) {
+		return "", invalidArgument("The operation " + op + " is not supported by this version of Hydrant.")
 	}
 }
 
@@ -117,8 +118,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header()["X-Amzn-Requestid"] = []string{requestID()}
 	op, run := h.dispatch(r)
 	status := http.StatusOK
-	if err := run(w, r); err != nil {
-		e := h.failure(op, "", err)
+	if stream, err := run(w, r); err != nil {
+		e := h.failure(op, stream, err)
 		status = e.Status
 		writeError(w, e)
 	}
@@ -133,11 +134,11 @@ func (h *handler) dispatch(r *http.Request) (string, operation) {
 			return op, run
 		}
 	}
-	return opUnknown, func(http.ResponseWriter, *http.Request) error {
+	return opUnknown, func(http.ResponseWriter, *http.Request) (string, error) {
 		if target == "" {
-			return badRequest("UnknownOperationException", "The header X-Amz-Target is missing; it names the operation, such as "+targetPrefix+opPutRecord+".")
+			return "", badRequest("UnknownOperationException", "The header X-Amz-Target is missing; it names the operation, such as "+targetPrefix+opPutRecord+".")
 		}
-		return badRequest("UnknownOperationException", "The header X-Amz-Target names no operation of "+targetPrefix+"*.")
+		return "", badRequest("UnknownOperationException", "The header X-Amz-Target names no operation of "+targetPrefix+"*.")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -144,6 +145,42 @@ func newBench() *bench {
 		Metrics: NewMetrics(b.metrics),
 	})
 	return b
+}
+
+// TestFailuresAreLoggedWithTheirStream: what nobody foresaw is for the operator, who must know where.
+func TestFailuresAreLoggedWithTheirStream(t *testing.T) {
+	boom := errors.New("boom")
+	for op, body := range map[string]string{
+		opPutRecordBatch: string(batchBody("s", []byte("a"))), opCreate: `{"DeliveryStreamName":"s"}`,
+		opDelete: `{"DeliveryStreamName":"s"}`, opDescribe: `{"DeliveryStreamName":"s"}`, opList: `{}`,
+	} {
+		var log bytes.Buffer
+		h := New(Options{
+			Appender: &fakeLog{fail: []error{boom}}, Control: brokenControl{boom}, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			DecodeCreate: func([]byte) (*config.Stream, error) { return &config.Stream{Name: "s"}, nil },
+		})
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+		r.Header.Set("X-Amz-Target", targetPrefix+op)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		want := "op=" + op + " stream=s err=boom"
+		if op == opList {
+			want = "op=" + op + ` stream="" err=boom`
+		}
+		if w.Code != http.StatusInternalServerError || !strings.Contains(log.String(), want) {
+			t.Errorf("%s: %d, %q, want %q", op, w.Code, log.String(), want)
+		}
+	}
+}
+
+// brokenControl fails in everything, with an error that the API does not know.
+type brokenControl struct{ err error }
+
+func (c brokenControl) Create(context.Context, *config.Stream) (string, error) { return "", c.err }
+func (c brokenControl) Delete(context.Context, string, bool) error             { return c.err }
+func (c brokenControl) Describe(context.Context, string) (any, error)          { return nil, c.err }
+func (c brokenControl) List(context.Context, string, int) ([]string, bool, error) {
+	return nil, false, c.err
 }
 
 // call sends one request as an SDK does.

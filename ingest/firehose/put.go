@@ -8,31 +8,30 @@ import (
 	"hydrant/record"
 )
 
-func (h *handler) putRecord(w http.ResponseWriter, r *http.Request) error {
+func (h *handler) putRecord(w http.ResponseWriter, r *http.Request) (stream string, err error) {
 	return h.put(w, r, opPutRecord)
 }
 
-func (h *handler) putRecordBatch(w http.ResponseWriter, r *http.Request) error {
+func (h *handler) putRecordBatch(w http.ResponseWriter, r *http.Request) (stream string, err error) {
 	return h.put(w, r, opPutRecordBatch)
 }
 
 // put serves both operations: all records are durable when it answers, or none was taken.
-func (h *handler) put(w http.ResponseWriter, r *http.Request, op string) error {
+func (h *handler) put(w http.ResponseWriter, r *http.Request, op string) (stream string, err error) {
 	start := time.Now()
 	body, err := h.opts.Bodies.Read(w, r, "gzip")
 	if err != nil {
-		return bodyError(err)
+		return "", bodyError(err)
 	}
 	defer body.Release()
 	put := record.NewPut()
 	defer put.Release()
-	stream, err := readPut(body, op == opPutRecord, put)
-	if err != nil {
-		return err
+	if stream, err = readPut(body, op == opPutRecord, put); err != nil {
+		return stream, err
 	}
 	first, err := h.opts.Appender.Append(r.Context(), stream, put)
 	if err != nil {
-		return h.failure(op, stream, err)
+		return stream, err
 	}
 	h.opts.Metrics.put(stream, op, time.Since(start))
 	if op == opPutRecord {
@@ -40,7 +39,7 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request, op string) error {
 	} else {
 		writePutRecordBatch(w, first, put.Count())
 	}
-	return nil
+	return stream, nil
 }
 
 // readPut fills put from body, which is of no use afterwards: the put holds copies.

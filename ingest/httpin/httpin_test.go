@@ -185,6 +185,16 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
+func TestUnknownTypeIsNamed(t *testing.T) {
+	w := post(New(Options{Appender: &fakeLog{}}), "application/x-www-form-urlencoded", strings.NewReader("a"))
+	checkError(t, "form", w, 415, "unsupported_type")
+	for _, want := range []string{`\"application/x-www-form-urlencoded\"`, "-H 'Content-Type: application/x-ndjson'"} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s is missing from %s", want, w.Body)
+		}
+	}
+}
+
 func checkError(t *testing.T, name string, w *httptest.ResponseRecorder, status int, errType string) {
 	t.Helper()
 	var got struct {

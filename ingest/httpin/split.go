@@ -22,7 +22,7 @@ func splitterFor(contentType string) (splitter, error) {
 	}
 	kind, params, err := mime.ParseMediaType(contentType)
 	if err != nil {
-		return nil, unsupportedType()
+		return nil, unsupportedType(contentType)
 	}
 	if cs := strings.ToLower(params["charset"]); strings.HasPrefix(cs, "utf-16") || strings.HasPrefix(cs, "utf-32") {
 		return nil, problem(http.StatusUnsupportedMediaType, "unsupported_type", "Send text as UTF-8.")
@@ -35,12 +35,13 @@ func splitterFor(contentType string) (splitter, error) {
 	case "application/octet-stream":
 		return whole, nil
 	}
-	return nil, unsupportedType()
+	return nil, unsupportedType(kind)
 }
 
-func unsupportedType() error {
+func unsupportedType(received string) error {
 	return problem(http.StatusUnsupportedMediaType, "unsupported_type",
-		"The Content-Type must be application/x-ndjson, text/plain, application/json or application/octet-stream.")
+		fmt.Sprintf("The Content-Type %.64q is not taken; send application/x-ndjson, text/plain, application/json or application/octet-stream, "+
+			"with curl as -H 'Content-Type: application/x-ndjson'.", received))
 }
 
 // add makes one record, numbered n from 1 in what is told to people.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"hydrant/buffer/wal"
 	"hydrant/config"
 	"hydrant/internal/vfs"
+	"hydrant/record"
 )
 
 // Who made a stream decides who may change it.
@@ -41,6 +43,8 @@ type meta struct {
 	Updated  time.Time
 	Current  int
 	Versions map[int]config.Stream
+	// BackupFrom is where a backup of all records that was turned off had come to: turned on again, it goes on there.
+	BackupFrom record.Position `json:",omitempty"`
 }
 
 func (m *meta) spec() config.Stream { return m.Versions[m.Current] }
@@ -177,15 +181,58 @@ func (c *catalog) read(dir string) (*meta, error) {
 	return &m, nil
 }
 
-// unfinished removes a folder whose making was never acknowledged; one that holds records is reported and kept.
+// unfinished removes a folder whose making was never acknowledged, or whose removal was cut. Any other is reported and left alone: it
+// holds records, or it is not ours.
 func (c *catalog) unfinished(dir string, report func(string, error)) {
-	if names, err := c.fs.ReadDir(filepath.Join(dir, logFolder)); err == nil && len(names) > 0 {
-		report(filepath.Base(dir), errors.New("the folder holds records but no "+metaFile+": restore that file, or read the records with `hydrant log dump`"))
-		return
+	names, err := c.begun(dir)
+	for _, n := range names {
+		if err == nil {
+			err = c.fs.Remove(filepath.Join(dir, n))
+		}
 	}
-	if err := removeTree(c.fs, dir); err != nil {
+	if err == nil {
+		err = c.fs.Remove(dir)
+	}
+	if err != nil {
 		report(filepath.Base(dir), err)
 	}
+}
+
+// begun lists what is in a stream's folder that holds nothing of value. An error says why this is no such folder.
+func (c *catalog) begun(dir string) ([]string, error) {
+	if !isStreamFolder(filepath.Base(dir)) {
+		return nil, errors.New("not a stream's folder: it has no " + metaFile + ", and no name as those have")
+	}
+	names, err := c.fs.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range names {
+		if n == logFolder+"/" {
+			inside, err := c.fs.ReadDir(filepath.Join(dir, logFolder))
+			if err != nil {
+				return nil, err
+			}
+			if len(inside) > 0 {
+				return nil, errors.New("the folder holds records but no " + metaFile + ": restore that file, or read the records with `hydrant log dump`")
+			}
+			continue
+		}
+		if !strings.HasSuffix(n, ".journal") && !strings.HasSuffix(n, ".tmp") {
+			return nil, fmt.Errorf("the folder has no %s, but holds %s: restore that file, or remove the folder yourself", metaFile, n)
+		}
+	}
+	return names, nil
+}
+
+// isStreamFolder says whether a name is such as folder makes: NAME~ and eight digits of the id.
+func isStreamFolder(name string) bool {
+	stream, id, ok := strings.Cut(name, "~")
+	if !ok || stream == "" || len(id) != 8 || strings.ToLower(id) != id {
+		return false
+	}
+	_, err := hex.DecodeString(id)
+	return err == nil
 }
 
 // remove forgets a stream whose records are all delivered or to be discarded. The description says so first, durably: a
@@ -198,6 +245,7 @@ func (c *catalog) remove(m *meta) error {
 	return c.clear(m)
 }
 
+// clear removes a dropped stream's files, its description last: while that is there, the next start goes on.
 func (c *catalog) clear(m *meta) error {
 	dir := c.folder(m)
 	names, err := c.fs.ReadDir(dir)
@@ -205,16 +253,58 @@ func (c *catalog) clear(m *meta) error {
 		return err
 	}
 	for _, n := range names {
-		if n != metaFile {
+		if n != metaFile && n != damagedFolder+"/" {
 			if err := removeTree(c.fs, filepath.Join(dir, strings.TrimSuffix(n, "/"))); err != nil {
 				return err
 			}
 		}
 	}
+	if slices.Contains(names, damagedFolder+"/") {
+		if err := c.keepDamaged(dir); err != nil {
+			return err
+		}
+	}
+	if err := c.fs.SyncDir(dir); err != nil {
+		return err
+	}
 	if err := removeTree(c.fs, dir); err != nil {
 		return err
 	}
 	return c.fs.SyncDir(c.dir)
+}
+
+// damagedFolder is where a log keeps copies of what it could not read, and below the data directory where they stay
+// when their stream goes: they are the last of records that were acknowledged and not delivered.
+const damagedFolder = "damaged"
+
+// keepDamaged moves the folder of damaged stretches out of a stream's folder that is being removed, durably, unless it is empty.
+func (c *catalog) keepDamaged(dir string) error {
+	from, to := filepath.Join(dir, damagedFolder), filepath.Join(filepath.Dir(c.dir), damagedFolder)
+	names, err := c.fs.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		return c.fs.Remove(from)
+	}
+	if err := vfs.MkdirAll(c.fs, to); err != nil {
+		return fmt.Errorf("keep what was damaged: %w", err)
+	}
+	name := filepath.Join(to, filepath.Base(dir))
+	for n := 2; ; n++ { // a move that a power cut half undid has taken the name already
+		taken, err := c.fs.Exists(name)
+		if err != nil {
+			return fmt.Errorf("keep what was damaged: %w", err)
+		}
+		if !taken {
+			break
+		}
+		name = filepath.Join(to, fmt.Sprintf("%s-%d", filepath.Base(dir), n))
+	}
+	if err := c.fs.Rename(from, name); err != nil {
+		return fmt.Errorf("keep what was damaged: %w", err)
+	}
+	return c.fs.SyncDir(to) // the caller syncs the old place, after this
 }
 
 func removeTree(f vfs.FS, path string) error {

@@ -39,9 +39,9 @@ func (d *Daemon) Create(_ context.Context, spec *config.Stream) (arn string, err
 	if err := d.stopping(); err != nil {
 		return "", err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.streams[spec.Name] != nil {
+	d.createMu.Lock() // not mu: puts to other streams must not wait for the disk
+	defer d.createMu.Unlock()
+	if d.stream(spec.Name) != nil {
 		return "", apiError("ResourceInUseException", "Firehose %s under accountId %s already exists", spec.Name, d.cfg.AWS.AccountID)
 	}
 	s := newStream(&d.env, newMeta(*spec, ownerAPI, d.now()))
@@ -55,7 +55,9 @@ func (d *Daemon) Create(_ context.Context, spec *config.Stream) (arn string, err
 		}
 		return "", &record.Unavailable{Reason: "the stream could not be stored: " + err.Error()}
 	}
+	d.mu.Lock()
 	d.streams[spec.Name] = s
+	d.mu.Unlock()
 	d.logger.Info("stream created", "stream", spec.Name)
 	return config.StreamARN(d.cfg.AWS, spec.Name), nil
 }
@@ -132,8 +134,8 @@ func (d *Daemon) startRemoval(s *stream) {
 
 // remove discards a stream with all that is left of it. Its name is free afterwards.
 func (d *Daemon) remove(s *stream) error {
-	s.removeOnce.Lock()
-	defer s.removeOnce.Unlock()
+	s.removeMu.Lock()
+	defer s.removeMu.Unlock()
 	if s.removed {
 		return nil
 	}
@@ -149,11 +151,21 @@ func (d *Daemon) remove(s *stream) error {
 	d.mu.Lock()
 	if d.streams[m.Name] == s {
 		delete(d.streams, m.Name)
+		d.succeed(m.Name)
 	}
 	d.mu.Unlock()
 	d.metrics.forget(m.Name)
 	d.logger.Info("stream deleted", "stream", m.Name)
 	return nil
+}
+
+// succeed makes the configured stream that waited for a name to become free. The caller holds mu.
+func (d *Daemon) succeed(name string) {
+	for _, c := range d.cfg.Streams {
+		if c.Name == name {
+			d.streams[name] = newStream(&d.env, newMeta(c, ownerYAML, d.now()))
+		}
+	}
 }
 
 // Describe returns the DeliveryStreamDescription.

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sort"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,6 +74,8 @@ type Daemon struct {
 	cfg      *config.Config
 	registry *prometheus.Registry
 	unlock   func() error
+
+	createMu sync.Mutex // one Create at a time; taken before mu
 
 	mu      sync.RWMutex
 	streams map[string]*stream
@@ -155,6 +159,8 @@ func (d *Daemon) build() error {
 	if err := d.reconcile(); err != nil {
 		return err
 	}
+	d.openStreams()
+	d.startRemovals()
 	d.registry.MustRegister(&gauges{d: d})
 	d.wg.Go(func() { d.uploads().abort(d.ctx, left, func(c *config.S3) any { return d.env.stores.of(c) }, d.logger) })
 	d.wg.Go(d.janitor)
@@ -209,7 +215,7 @@ func (d *Daemon) shared() (left []upload, err error) {
 	return left, nil
 }
 
-// loadStreams opens the streams of former lives, several at once.
+// loadStreams reads which streams former lives left. None is opened before the configuration had its say.
 func (d *Daemon) loadStreams() error {
 	report := func(folder string, err error) {
 		d.logger.Error("a stream's folder cannot be used; it is left alone", "folder", folder, "err", err)
@@ -219,8 +225,6 @@ func (d *Daemon) loadStreams() error {
 		return err
 	}
 	all = d.catalog.unique(all, report)
-	var g errgroup.Group
-	g.SetLimit(8)
 	for _, m := range all {
 		if m.Status == statusDropped {
 			if err := d.catalog.clear(m); err != nil {
@@ -228,60 +232,95 @@ func (d *Daemon) loadStreams() error {
 			}
 			continue
 		}
-		s := newStream(&d.env, m)
-		d.streams[m.Name] = s
-		g.Go(func() error {
-			if err := s.open(); err != nil { // other streams go on; the janitor tries again
-				s.fail(err)
-				d.logger.Error("the stream cannot be opened", "stream", m.Name, "err", err)
-			}
-			return nil
-		})
-	}
-	return g.Wait()
-}
-
-// reconcile brings the streams of the configuration and those on the disk together.
-func (d *Daemon) reconcile() error {
-	wanted := map[string]bool{}
-	for _, c := range d.cfg.Streams {
-		wanted[c.Name] = true
-		s, ok := d.streams[c.Name]
-		if !ok {
-			d.streams[c.Name] = newStream(&d.env, newMeta(c, ownerYAML, d.now()))
-			continue
-		}
-		if s.meta.Owner != ownerYAML {
-			return fmt.Errorf("streams: %s is in the configuration, but a stream of that name was made by the API; delete that one, or rename yours", c.Name)
-		}
-		if err := s.reconfigure(c); err != nil {
-			return fmt.Errorf("stream %s: %w", c.Name, err)
-		}
-	}
-	var leaving []*stream
-	for name, s := range d.streams {
-		m := s.snapshot()
-		if m.Owner == ownerYAML && !wanted[name] && m.Status == statusActive {
-			d.logger.Info("the stream left the configuration; it takes no more records and drains", "stream", name)
-			if err := s.setStatus(statusDeleting); err != nil {
-				return fmt.Errorf("stream %s: %w", name, err)
-			}
-		}
-		if s.snapshot().Status == statusDeleting {
-			leaving = append(leaving, s)
-		}
-	}
-	for _, s := range leaving { // only now: a removal that is quick changes the map
-		d.startRemoval(s)
+		d.streams[m.Name] = newStream(&d.env, m)
 	}
 	return nil
 }
 
-// fail notes why a stream cannot be used.
-func (s *stream) fail(err error) {
-	s.openMu.Lock()
-	defer s.openMu.Unlock()
-	s.failure = err
+// openStreams opens what former lives left, several at once. A stream that cannot be opened does not keep the others from
+// starting; the janitor tries it again.
+func (d *Daemon) openStreams() {
+	var g errgroup.Group
+	g.SetLimit(8)
+	for _, s := range d.all() {
+		g.Go(func() error {
+			if err := s.open(); err != nil {
+				s.fail(err)
+				d.logger.Error("the stream cannot be opened", "stream", s.name, "err", err)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // the functions return no error
+}
+
+// reconcile brings the streams of the configuration and those on the disk together.
+func (d *Daemon) reconcile() error {
+	if err := d.checkForgotten(); err != nil {
+		return err
+	}
+	wanted := map[string]bool{}
+	for _, c := range d.cfg.Streams {
+		wanted[c.Name] = true
+		s, ok := d.streams[c.Name]
+		switch {
+		case !ok:
+			d.streams[c.Name] = newStream(&d.env, newMeta(c, ownerYAML, d.now()))
+		case s.meta.Owner != ownerYAML && s.meta.Status == statusDeleting:
+			d.logger.Warn("a stream of this name that the API made is still draining; the configured one follows when it is gone", "stream", c.Name)
+		case s.meta.Owner != ownerYAML:
+			return fmt.Errorf("streams: %s is in the configuration, but a stream of that name was made by the API; delete that one, or rename yours", c.Name)
+		default:
+			if err := s.reconfigure(c); err != nil { // on a full disk, say: it must drain all the same
+				d.logger.Error("a stream's new configuration cannot be stored; the old one stays in force until the next start", "stream", c.Name, "err", err)
+			}
+		}
+	}
+	d.dropUnwanted(wanted)
+	return nil
+}
+
+// checkForgotten refuses a start that would drain and remove every stream of a configuration file because nobody named that file.
+func (d *Daemon) checkForgotten() error {
+	if d.cfg.File != "" || len(d.cfg.Streams) > 0 {
+		return nil
+	}
+	var names []string
+	for name, s := range d.streams {
+		if s.meta.Owner == ownerYAML && s.meta.Status == statusActive {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	sort.Strings(names)
+	return fmt.Errorf("the data directory %s holds streams of a configuration file (%s): name that file with --config, or choose another --data-dir; "+
+		"a file without them drains and removes them", d.cfg.DataDir, strings.Join(names, ", "))
+}
+
+// dropUnwanted lets streams drain that left the configuration.
+func (d *Daemon) dropUnwanted(wanted map[string]bool) {
+	for name, s := range d.streams {
+		m := s.snapshot()
+		if m.Owner != ownerYAML || wanted[name] || m.Status != statusActive {
+			continue
+		}
+		d.logger.Warn("the stream left the configuration; it takes no more records, drains, and is then removed", "stream", name)
+		if err := s.setStatus(statusDeleting); err != nil {
+			d.logger.Error("that the stream leaves cannot be stored; it drains all the same", "stream", name, "err", err)
+			s.assume(statusDeleting)
+		}
+	}
+}
+
+// startRemovals goes on with deletions that a former life began.
+func (d *Daemon) startRemovals() {
+	for _, s := range d.all() { // a copy: a removal that is quick changes the map
+		if s.snapshot().Status == statusDeleting {
+			d.startRemoval(s)
+		}
+	}
 }
 
 // janitor gives the space of idle streams back.

@@ -12,11 +12,12 @@ import (
 
 // metrics of what the daemon itself sees; docs/metrics.md maps them to Firehose's CloudWatch names.
 type metrics struct {
-	records, bytes, damaged *prometheus.CounterVec
-	syncs                   prometheus.Histogram
-	delivery                *delivery.Metrics
-	firehose                *firehose.Metrics
-	http                    *httpin.Metrics
+	records, bytes, damaged, refused *prometheus.CounterVec
+
+	syncs    prometheus.Histogram
+	delivery *delivery.Metrics
+	firehose *firehose.Metrics
+	http     *httpin.Metrics
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -25,13 +26,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		records: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hydrant_incoming_records_total", Help: "Records accepted, durable in the log (IncomingRecords)."}, stream),
 		bytes:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hydrant_incoming_bytes_total", Help: "Bytes of the records accepted (IncomingBytes)."}, stream),
 		damaged: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hydrant_log_damaged_frames_total", Help: "Damaged stretches of the log that were set aside."}, stream),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hydrant_puts_refused_total", Help: "Puts that were answered 503: backlog or disk full, or the log cannot be written (ThrottledRecords counts their records)."}, stream),
 		syncs: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "hydrant_log_sync_seconds", Help: "Duration of the log's syncs.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16)}),
 		delivery: delivery.NewMetrics(reg),
 		firehose: firehose.NewMetrics(reg),
 		http:     httpin.NewMetrics(reg),
 	}
-	reg.MustRegister(m.records, m.bytes, m.damaged, m.syncs)
+	reg.MustRegister(m.records, m.bytes, m.damaged, m.refused, m.syncs)
 	return m
 }
 
@@ -40,8 +42,16 @@ func (m *metrics) incoming(stream string, records int, bytes int64) {
 	m.bytes.WithLabelValues(stream).Add(float64(bytes))
 }
 
+// touch makes a stream's counters exist at 0: an alert on an increase must see the first one.
+func (m *metrics) touch(stream string) {
+	for _, v := range []*prometheus.CounterVec{m.records, m.bytes, m.damaged, m.refused} {
+		v.WithLabelValues(stream)
+	}
+	m.delivery.Touch(stream)
+}
+
 func (m *metrics) forget(stream string) {
-	for _, v := range []*prometheus.CounterVec{m.records, m.bytes, m.damaged} {
+	for _, v := range []*prometheus.CounterVec{m.records, m.bytes, m.damaged, m.refused} {
 		v.DeleteLabelValues(stream)
 	}
 	m.delivery.Forget(stream)

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -115,18 +114,6 @@ func (d *Daemon) AdminHandler() http.Handler {
 	return mux
 }
 
-// Statuses is the state of all streams.
-func (d *Daemon) Statuses() []Status {
-	names, _, _ := d.List(context.Background(), "", 1<<30)
-	out := make([]Status, 0, len(names))
-	for _, n := range names {
-		if s := d.stream(n); s != nil {
-			out = append(out, s.status())
-		}
-	}
-	return out
-}
-
 // readyz is 200 as soon as puts are accepted, whatever the destinations do: their state is in the body.
 func (d *Daemon) readyz(w http.ResponseWriter, _ *http.Request) {
 	code, state := http.StatusOK, "ready"
@@ -138,23 +125,6 @@ func (d *Daemon) readyz(w http.ResponseWriter, _ *http.Request) {
 		streams[st.Name] = st.Words(d.now())
 	}
 	writeJSON(w, code, map[string]any{"status": state, "since": d.started.UTC(), "streams": streams})
-}
-
-// Words says how a stream is in one line.
-func (s Status) Words(now time.Time) string {
-	if s.Trouble != "" {
-		return "refusing puts: " + s.Trouble
-	}
-	for _, r := range s.Readers {
-		if r.Delivery.Retrying {
-			return fmt.Sprintf("retrying %s: %s, attempt %d, next in %s", r.Role, r.Delivery.Code, r.Delivery.Attempt,
-				max(0, r.Delivery.NextAttempt.Sub(now)).Round(time.Second))
-		}
-	}
-	if s.BacklogBytes > 0 {
-		return fmt.Sprintf("%s, %d bytes wait for delivery", s.State, s.BacklogBytes)
-	}
-	return s.State
 }
 
 func writeJSON(w http.ResponseWriter, code int, v any) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"sync"
 
 	"hydrant/config"
@@ -50,17 +51,12 @@ func (s *stream) version(v int) (config.Stream, bool) {
 }
 
 // reconfigure takes over a changed spec: a new version when it writes other bytes or other keys, else in place of the current one.
-// Versions that no journal entry needs go.
+// It runs before the stream is opened; versions that nothing needs go later, with prune.
 func (s *stream) reconfigure(c config.Stream) error {
 	s.metaMu.Lock()
 	defer s.metaMu.Unlock()
 	m := *s.meta
-	m.Versions = map[int]config.Stream{}
-	for v, spec := range s.meta.Versions {
-		if v == s.meta.Current || s.needs(v) {
-			m.Versions[v] = spec
-		}
-	}
+	m.Versions = maps.Clone(s.meta.Versions)
 	if !m.spec().SameOutput(c) {
 		m.Current++
 		m.Updated = s.env.now().UTC()
@@ -76,6 +72,27 @@ func (s *stream) reconfigure(c config.Stream) error {
 	}
 	s.share.Resize(int64(c.Buffer.MaxBacklog), s.env.guaranteed(int64(c.Buffer.Guaranteed)))
 	return nil
+}
+
+// prune forgets versions that no unfinished entry was closed under. A failure is no harm: the next start tries again.
+func (s *stream) prune() {
+	s.metaMu.Lock()
+	defer s.metaMu.Unlock()
+	m := *s.meta
+	m.Versions = maps.Clone(s.meta.Versions)
+	for v := range s.meta.Versions {
+		if v != m.Current && !s.needs(v) {
+			delete(m.Versions, v)
+		}
+	}
+	if len(m.Versions) == len(s.meta.Versions) {
+		return
+	}
+	if err := s.env.catalog.save(&m); err != nil {
+		s.env.logger.Warn("versions that nobody needs could not be removed", "stream", s.name, "err", err)
+		return
+	}
+	s.meta = &m
 }
 
 func sameMeta(a, b *meta) bool {
@@ -96,6 +113,15 @@ func (s *stream) needs(v int) bool {
 		}
 	}
 	return false
+}
+
+// assume changes the state in memory alone, when the disk takes nothing.
+func (s *stream) assume(status string) {
+	s.metaMu.Lock()
+	defer s.metaMu.Unlock()
+	m := *s.meta
+	m.Status = status
+	s.meta = &m
 }
 
 // setStatus changes the state, durably.

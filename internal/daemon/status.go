@@ -1,7 +1,15 @@
 package daemon
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
 	"hydrant/buffer/wal"
+	"hydrant/config"
 	"hydrant/delivery"
 	"hydrant/record"
 )
@@ -43,6 +51,9 @@ func (s *stream) status() Status {
 	if err := log.Trouble(); err != nil {
 		st.Trouble = err.Error()
 	}
+	if why := s.refusals.recent(s.env.now()); why != "" {
+		st.Trouble = why
+	}
 	for _, r := range readers {
 		st.Readers = append(st.Readers, r.status(s, log))
 	}
@@ -66,4 +77,85 @@ func (r *reader) status(s *stream, log *wal.Log) ReaderStatus {
 	}
 	st.OldestSeconds = age(s.env.now(), oldest)
 	return st
+}
+
+// Statuses is the state of all streams.
+func (d *Daemon) Statuses() []Status {
+	names, _, _ := d.List(context.Background(), "", 1<<30)
+	out := make([]Status, 0, len(names))
+	for _, n := range names {
+		if s := d.stream(n); s != nil {
+			out = append(out, s.status())
+		}
+	}
+	return out
+}
+
+// Words says how a stream is, in one line.
+func (s Status) Words(now time.Time) string {
+	words := []string{s.State}
+	if s.Trouble != "" {
+		words = append(words, "refusing puts: "+clip(s.Trouble))
+	}
+	for _, r := range s.Readers {
+		if r.Delivery.Retrying {
+			words = append(words, fmt.Sprintf("retrying %s: %s, attempt %d, next in %s: %s", r.Role, r.Delivery.Code, r.Delivery.Attempt,
+				max(0, r.Delivery.NextAttempt.Sub(now)).Round(time.Second), clip(r.Delivery.Error)))
+		}
+	}
+	if s.BacklogBytes > 0 {
+		words = append(words, config.Bytes(s.BacklogBytes).String()+" wait for delivery")
+	}
+	return strings.Join(words, "; ")
+}
+
+// clip shortens an error for one line.
+func clip(s string) string {
+	const limit = 300
+	if len(s) > limit {
+		return s[:limit] + "…"
+	}
+	return s
+}
+
+// refusals remembers that puts were answered 503, so that somebody is told: metrics each time, the log and the state now and then.
+type refusals struct {
+	mu     sync.Mutex
+	why    string
+	at     time.Time
+	logged time.Time
+}
+
+// refusalEvery is how long a refusal shows in the state, and how often it is logged at most.
+const refusalEvery = 10 * time.Second
+
+// note counts a refusal and returns the error as it is.
+func (r *refusals) note(s *stream, err error) error {
+	var u *record.Unavailable
+	if !errors.As(err, &u) {
+		return err
+	}
+	s.env.metrics.refused.WithLabelValues(s.name).Inc()
+	now := s.env.now()
+	r.mu.Lock()
+	r.why, r.at = u.Reason, now
+	tell := now.Sub(r.logged) >= refusalEvery
+	if tell {
+		r.logged = now
+	}
+	r.mu.Unlock()
+	if tell {
+		s.env.logger.Warn("puts are refused", "stream", s.name, "err", u.Reason)
+	}
+	return err
+}
+
+// recent is why puts were refused a moment ago, "" when none was.
+func (r *refusals) recent(now time.Time) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.why == "" || now.Sub(r.at) > refusalEvery {
+		return ""
+	}
+	return r.why
 }

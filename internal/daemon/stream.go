@@ -12,7 +12,6 @@ import (
 	"hydrant/buffer/wal"
 	"hydrant/config"
 	"hydrant/delivery"
-	"hydrant/delivery/journal"
 	"hydrant/internal/spool"
 	"hydrant/record"
 )
@@ -42,27 +41,21 @@ type stream struct {
 	tidied record.Position // end of the log when tidy last looked; its own
 	gone   bool            // closed for good; guarded by openMu
 
-	puts gate // closed before a deleted stream is drained
+	refusals refusals
+	puts     gate // closed before a deleted stream is drained
 
 	trimMu sync.Mutex
 
-	removeOnce sync.Mutex // guards removed
-	removed    bool
-}
-
-// reader is one way of delivering the stream's records.
-type reader struct {
-	role    record.Role
-	source  *buffer.Source
-	journal *journal.Journal
-	runner  *delivery.Runner
+	removeMu sync.Mutex // guards removed
+	removed  bool
 }
 
 // newStream registers the stream's share of the disk at once: it stays free before the first record comes.
 func newStream(e *env, m *meta) *stream {
 	s := &stream{env: e, meta: m, name: m.Name, dir: e.catalog.folder(m)}
 	b := m.spec().Buffer
-	s.share = e.guard.NewShare(int64(b.MaxBacklog), e.guaranteed(int64(b.Guaranteed)), nil)
+	s.share = e.guard.NewShare(int64(b.MaxBacklog), e.guaranteed(int64(b.Guaranteed)))
+	e.metrics.touch(m.Name)
 	return s
 }
 
@@ -106,13 +99,13 @@ func (s *stream) openLocked() error {
 	if err != nil {
 		return err
 	}
-	readers, err := s.openReaders(m.spec())
+	readers, err := s.openReaders(m)
 	if err != nil {
 		return err
 	}
 	log, err := wal.Open(wal.Options{
 		FS: s.env.fs, Dir: filepath.Join(s.dir, logFolder), ID: id, Stream: m.Name, Pool: s.env.pool, Share: s.share,
-		Retain: time.Duration(m.spec().Buffer.Retain), Floor: noted(readers), Cursor: max(1, slowest(readers).Pos), Logger: s.env.logger,
+		Retain: time.Duration(m.spec().Buffer.Retain), Floor: max(noted(readers), m.BackupFrom), Cursor: delivered(readers), Logger: s.env.logger,
 		Appended: s.appended, Damaged: func(wal.Damage) { s.env.metrics.damaged.WithLabelValues(m.Name).Inc() },
 		Synced: func(d time.Duration) { s.env.metrics.syncs.Observe(d.Seconds()) },
 	})
@@ -120,48 +113,14 @@ func (s *stream) openLocked() error {
 		return err
 	}
 	for _, r := range readers {
-		r.source = buffer.NewSource(log, s.limits(r.role))
+		r.source = r.view(buffer.NewSource(log, s.limits(r.role)))
 		r.runner = s.newRunner(m.Name, r)
 	}
 	s.log, s.readers = log, readers
 	s.advance(false)
+	s.prune()
 	s.wake()
 	return nil
-}
-
-// openReaders opens the journals.
-func (s *stream) openReaders(spec config.Stream) (readers []*reader, err error) {
-	roles := []record.Role{record.RoleMain}
-	if spec.Backup.Mode == config.BackupAll {
-		roles = append(roles, record.RoleBackup)
-	}
-	for _, role := range roles {
-		j, err := journal.Open(s.env.fs, s.dir, string(role))
-		if err != nil {
-			return nil, err
-		}
-		readers = append(readers, &reader{role: role, journal: j})
-	}
-	return readers, nil
-}
-
-// noted is the highest position that any journal knows.
-func noted(readers []*reader) (pos record.Position) {
-	for _, r := range readers {
-		pos = max(pos, r.journal.Noted())
-	}
-	return pos
-}
-
-// slowest is how far all readers have come.
-func slowest(readers []*reader) journal.Mark {
-	mark := readers[0].journal.Cursor()
-	for _, r := range readers[1:] {
-		if c := r.journal.Cursor(); c.Pos < mark.Pos {
-			mark = c
-		}
-	}
-	return mark
 }
 
 func (s *stream) newRunner(name string, r *reader) *delivery.Runner {
@@ -170,19 +129,28 @@ func (s *stream) newRunner(name string, r *reader) *delivery.Runner {
 		Stream: name, Role: role, Source: r.source, Journal: r.journal,
 		IsIdle:   func(err error) bool { return errors.Is(err, buffer.ErrIdle) },
 		Specs:    &specs{stream: s, role: role, built: map[int]*delivery.Spec{}},
-		Sink:     func() delivery.Sink { return s.env.stores.of(destination(s.snapshot(), role)) },
+		Sink:     func(version int) delivery.Sink { return s.env.stores.of(destination(s.snapshot(), version, role)) },
 		NewSpool: func() delivery.Spool { return spool.New(s.env.spoolDir, s.env.spoolBudget) },
 		Advance:  s.advance, Workers: workersPerReader, Slots: s.env.slots, Metrics: s.env.metrics.delivery, Logger: s.env.logger,
 	})
 }
 
-// destination is where a role's objects go, in the newest words.
-func destination(m meta, role record.Role) *config.S3 {
-	spec := m.spec()
-	if role == record.RoleBackup && spec.Backup.S3 != nil {
-		return spec.Backup.S3
+// destination is where a role's objects go, in the words of a version. 0, and a version that is gone, is the newest that knows the role.
+func destination(m meta, version int, role record.Role) *config.S3 {
+	if role == record.RoleBackup {
+		if d := m.Versions[version].Backup.S3; d != nil {
+			return d
+		}
+		for v := m.Current; v > 0; v-- { // the backup may have been turned off since
+			if d := m.Versions[v].Backup.S3; d != nil {
+				return d
+			}
+		}
 	}
-	return spec.Destination.S3
+	if d := m.Versions[version].Destination.S3; d != nil {
+		return d
+	}
+	return m.spec().Destination.S3
 }
 
 func (s *stream) limits(role record.Role) func() buffer.Limits {
@@ -204,9 +172,10 @@ func (s *stream) append(ctx context.Context, put *record.Put) (record.ID, error)
 	defer s.puts.leave()
 	log, err := s.writable()
 	if err != nil {
-		return record.ID{}, err
+		return record.ID{}, s.refusals.note(s, err)
 	}
-	return log.Append(ctx, put)
+	id, err := log.Append(ctx, put)
+	return id, s.refusals.note(s, err)
 }
 
 func (s *stream) writable() (*wal.Log, error) {
@@ -297,6 +266,13 @@ func (s *stream) advance(idle bool) {
 	if err := s.log.Trim(mark.Pos, mark.Offset); err != nil {
 		s.env.logger.Warn("delivered segments could not be given back", "stream", s.name, "err", err)
 	}
+}
+
+// fail notes why the stream cannot be used.
+func (s *stream) fail(err error) {
+	s.openMu.Lock()
+	defer s.openMu.Unlock()
+	s.failure = err
 }
 
 // opened returns log and readers, nil while the stream holds nothing.

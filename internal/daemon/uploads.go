@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,36 +27,49 @@ type uploads struct {
 	fs   vfs.FS
 	path string
 
+	logger *slog.Logger
+
 	mu   sync.Mutex
-	open map[string]upload
+	open []upload // oldest first
 }
 
-// loadUploads returns what the process before left behind.
+// maxUploads bounds the list: a store that can no longer be reached, or that refuses every abort, must not make it grow for ever.
+const maxUploads = 1000
+
+// loadUploads returns what the process before left behind. A list that cannot be read is put aside: it only saves space at the store,
+// and is no reason not to start.
 func loadUploads(fsys vfs.FS, path string, logger *slog.Logger) (*uploads, []upload, error) {
-	u := &uploads{fs: fsys, path: path, open: map[string]upload{}}
+	u := &uploads{fs: fsys, path: path, logger: logger}
 	b, err := vfs.ReadFile(fsys, path, maxMeta)
 	if errors.Is(err, fs.ErrNotExist) {
 		return u, nil, nil
 	}
-	if err != nil {
-		return nil, nil, err
-	}
 	var left []upload
-	if err := json.Unmarshal(b, &left); err != nil {
-		// It only saves space at the store: no reason not to start.
-		logger.Error("the list of multipart uploads is damaged; what a former life left there must be aborted by hand", "file", path, "err", err)
-		return u, nil, fsys.Rename(path, path+".damaged")
+	if err == nil {
+		err = json.Unmarshal(b, &left)
 	}
-	for _, l := range left {
-		u.open[l.ID] = l
+	if err != nil {
+		aside := path + ".damaged"
+		err = errors.Join(err, fsys.Rename(path, aside))
+		logger.Error("the list of multipart uploads cannot be read; what a former life left there must be aborted by hand", "file", aside, "err", err)
+		return u, nil, nil
 	}
+	u.open = slices.Clone(left)
 	return u, left, nil
 }
 
 func (u *uploads) began(l upload) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.open[l.ID] = l
+	u.forget(l.ID)
+	u.open = append(u.open, l)
+	if over := len(u.open) - maxUploads; over > 0 {
+		for _, o := range u.open[:over] {
+			u.logger.Warn("too many multipart uploads wait to be aborted; the oldest must be aborted by hand, or by a lifecycle rule of its bucket",
+				"bucket", o.Bucket, "key", o.Key, "upload", o.ID)
+		}
+		u.open = slices.Clone(u.open[over:])
+	}
 	return u.save()
 }
 
@@ -63,15 +77,15 @@ func (u *uploads) began(l upload) error {
 func (u *uploads) ended(id string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	delete(u.open, id)
+	u.forget(id)
+}
+
+func (u *uploads) forget(id string) {
+	u.open = slices.DeleteFunc(u.open, func(o upload) bool { return o.ID == id })
 }
 
 func (u *uploads) save() error {
-	list := make([]upload, 0, len(u.open))
-	for _, l := range u.open {
-		list = append(list, l)
-	}
-	b, err := json.Marshal(list)
+	b, err := json.Marshal(u.open)
 	if err != nil {
 		return err
 	}

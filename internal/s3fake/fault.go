@@ -35,16 +35,6 @@ func (a Action) String() string {
 	return [...]string{"none", "slow-down", "fail-before", "fail-after", "hang", "hang-after", "cut-after", "cut-body", "slow", "access-denied"}[a]
 }
 
-// ParseAction reads what String wrote.
-func ParseAction(s string) (Action, error) {
-	for a := range actions {
-		if a.String() == s {
-			return a, nil
-		}
-	}
-	return 0, fmt.Errorf("unknown fault %q", s)
-}
-
 // faults counts requests and what was done to them.
 type faults struct {
 	fmu      sync.Mutex

@@ -30,7 +30,7 @@ func (e *LockedError) Error() string {
 	if holder == "" {
 		holder = "another process"
 	}
-	return fmt.Sprintf("%s is held by %s", e.Path, holder)
+	return fmt.Sprintf("the data directory %s is in use: held by %s", filepath.Dir(e.Path), holder)
 }
 
 // HolderText names this process for Lock.
@@ -42,6 +42,9 @@ func HolderText(start time.Time) string {
 	return fmt.Sprintf("pid %d on %s since %s", os.Getpid(), host, start.UTC().Format(time.RFC3339))
 }
 
+// errIsFile is why a path that is no folder cannot be a data directory.
+var errIsFile = errors.New("is a file; name a folder")
+
 // Lock takes the folder for this process, without waiting, by an advisory lock on its file LOCK,
 // and writes holder (at most 1 KiB) into it. When it is taken already the error is a *LockedError.
 // The kernel frees the lock when the process ends, however it ends; the file stays behind on purpose,
@@ -50,6 +53,9 @@ func HolderText(start time.Time) string {
 func Lock(dir, holder string) (unlock func() error, err error) {
 	name := filepath.Join(dir, lockName)
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+	if errors.Is(err, unix.ENOTDIR) {
+		return nil, &fs.PathError{Op: "data directory", Path: dir, Err: errIsFile}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}

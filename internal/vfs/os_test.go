@@ -24,7 +24,7 @@ func TestLockRefusesASecondHolder(t *testing.T) {
 	if !errors.As(err, &locked) {
 		t.Fatalf("error is %v", err)
 	}
-	if locked.Holder != "first" || locked.Path != filepath.Join(dir, "LOCK") || !strings.Contains(err.Error(), "first") {
+	if locked.Holder != "first" || locked.Path != filepath.Join(dir, "LOCK") || !strings.Contains(err.Error(), "the data directory "+dir+" is in use: held by first") {
 		t.Fatalf("%+v: %v", locked, err)
 	}
 	must(t, unlock())
@@ -44,6 +44,14 @@ func TestLockWithoutAFolder(t *testing.T) {
 	var locked *LockedError
 	if errors.As(err, &locked) {
 		t.Fatal("a missing folder is not a held one")
+	}
+}
+
+func TestLockOfAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f")
+	must(t, os.WriteFile(file, nil, 0o600))
+	if _, err := Lock(file, "x"); err == nil || err.Error() != "data directory "+file+": is a file; name a folder" {
+		t.Fatal(err)
 	}
 }
 

@@ -137,12 +137,6 @@ func (s *Store) Head(_ context.Context, bucket, key string) (found *record.Ident
 	return at.identity, at.exists, err
 }
 
-// Locate gives the file that holds a key's object, and false when there is none.
-func (s *Store) Locate(bucket, key string) (file string, exists bool, err error) {
-	at, err := s.find(bucket, key)
-	return path.Join(s.objects, at.path), at.exists, err
-}
-
 // AbortUpload does nothing: this store has no uploads in parts.
 func (s *Store) AbortUpload(context.Context, string, string, string) error { return nil }
 

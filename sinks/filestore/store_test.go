@@ -26,9 +26,15 @@ func subject(t *testing.T, f vfs.FS, dir string) sinktest.Subject {
 	return sinktest.Subject{Store: s, Read: func(bucket, key string) ([]byte, bool) { return read(t, s, bucket, key) }}
 }
 
+// locate gives the file that holds a key's object, and false when there is none.
+func locate(s *Store, bucket, key string) (file string, exists bool, err error) {
+	at, err := s.find(bucket, key)
+	return filepath.Join(s.objects, at.path), at.exists, err
+}
+
 func read(t *testing.T, s *Store, bucket, key string) ([]byte, bool) {
 	t.Helper()
-	file, exists, err := s.Locate(bucket, key)
+	file, exists, err := locate(s, bucket, key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +121,7 @@ func TestNamesThatCollide(t *testing.T) {
 					if out := s.Put(context.Background(), object(k, "other", 99)); out.Kind != record.Exists {
 						t.Errorf("%q again: %+v", k, out)
 					}
-					at, _, _ := s.Locate(sinktest.Bucket, k)
+					at, _, _ := locate(s, sinktest.Bucket, k)
 					if bucket, key, err := Key(strings.TrimPrefix(at, s.objects+"/")); err != nil || bucket != sinktest.Bucket || key != k {
 						t.Errorf("%s names %s %q (%v), want %q", at, bucket, key, err, k)
 					}

@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -19,11 +20,38 @@ const maxRetryAfter = 15 * time.Minute
 // classify decides what an error means for the object. Only answers that are about the object reject it;
 // those about access, existence or load, and no answer at all, are worth another attempt.
 func (s *Store) classify(err error) record.Outcome {
-	out := record.Outcome{Kind: record.Retry, Code: "S3." + code(err), Err: err, RetryAfter: retryAfter(err)}
-	if s.aboutObject(code(err)) {
-		out.Kind, out.RetryAfter = record.Rejected, 0
+	out := record.Outcome{Kind: record.Retry, Code: "S3." + code(err), Err: err, RetryAfter: retryAfter(err), Unsent: unsent(err)}
+	if s.aboutObject(code(err)) || refusedByProxy(err) {
+		out.Kind, out.RetryAfter, out.TooLarge, out.Unsent = record.Rejected, 0, tooLarge(err), false
 	}
 	return out
+}
+
+// refusedByProxy: what stands in front of a store says by the status alone that body or key are too long for it.
+func refusedByProxy(err error) bool {
+	return status(err) == http.StatusRequestEntityTooLarge || status(err) == http.StatusRequestURITooLong
+}
+
+// tooLarge: the size is what is wrong.
+func tooLarge(err error) bool {
+	return status(err) == http.StatusRequestEntityTooLarge || code(err) == "EntityTooLarge"
+}
+
+// unsent says whether the attempt surely stored nothing: no connection came about, there was nothing to sign with, or the store
+// refused the caller. Answers that a gateway may give for a store that took the object do not count.
+func unsent(err error) bool {
+	var op *net.OpError
+	switch {
+	case errors.Is(err, errCredentials), errors.Is(err, errBody):
+		return true
+	case errors.As(err, &op) && op.Op == "dial":
+		return true
+	}
+	switch status(err) {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
+		return true
+	}
+	return false
 }
 
 // aboutObject: these answers stay the same however often the object is sent. InvalidRequest and
@@ -55,6 +83,9 @@ func mayRefuseCondition(err error) bool {
 
 // code is the store's own code, or a word for what there is none for.
 func code(err error) string {
+	if errors.Is(err, errCredentials) && !errors.Is(err, context.Canceled) {
+		return "NoCredentials" // whatever the service said that was asked for them
+	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		if c := api.ErrorCode(); c != "" && c != "UnknownError" {
@@ -78,9 +109,10 @@ func code(err error) string {
 	return "ConnectionFailed"
 }
 
+// status is the store's answer, 0 when it gave none.
 func status(err error) int {
 	var r *smithyhttp.ResponseError
-	if errors.As(err, &r) {
+	if errors.As(err, &r) && !errors.Is(err, errCredentials) {
 		return r.HTTPStatusCode()
 	}
 	return 0
@@ -89,7 +121,7 @@ func status(err error) int {
 // retryAfter reads the header in seconds or as a date, 0 without one.
 func retryAfter(err error) time.Duration {
 	var r *smithyhttp.ResponseError
-	if !errors.As(err, &r) || r.Response == nil || r.Response.Response == nil {
+	if status(err) == 0 || !errors.As(err, &r) || r.Response == nil || r.Response.Response == nil {
 		return 0
 	}
 	h := r.Response.Header.Get("Retry-After")

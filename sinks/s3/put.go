@@ -38,6 +38,7 @@ func (s *Store) Put(ctx context.Context, o *record.Object) record.Outcome {
 	switch {
 	case err == nil:
 		s.proven.Store(true)
+		s.probe(ctx, o, b)
 		return record.Outcome{Kind: record.Delivered}
 	case status(err) == http.StatusPreconditionFailed || status(err) == http.StatusNotModified:
 		return s.exists(ctx, o, err)
@@ -47,15 +48,37 @@ func (s *Store) Put(ctx context.Context, o *record.Object) record.Outcome {
 	return s.classify(err)
 }
 
+// probe sends an object that was just stored once more, to see whether the store honours the condition: some accept the header
+// and overwrite all the same. Once a store; anything but a clear answer leaves it to the next object.
+func (s *Store) probe(ctx context.Context, o *record.Object, b *body) {
+	if o.Size > min(maxProbe, s.maxPutBytes) || !s.probed.CompareAndSwap(false, true) {
+		return
+	}
+	err := s.write(ctx, o, b, true)
+	switch {
+	case err == nil:
+		s.giveUpConditions(o.Bucket, "the store ignores If-None-Match and overwrites objects; a HEAD before each write takes its place, "+
+			"and two writers of one key could overwrite each other", nil)
+	case status(err) == http.StatusPreconditionFailed, status(err) == http.StatusConflict:
+		s.log.Debug("the store honours conditional writes", "sink", "s3", "bucket", o.Bucket)
+	default:
+		s.probed.Store(false)
+	}
+}
+
+// giveUpConditions turns to unconditional writes, and says so once.
+func (s *Store) giveUpConditions(bucket, why string, err error) {
+	if s.unconditional.CompareAndSwap(false, true) {
+		s.log.Warn(why, "sink", "s3", "bucket", bucket, "err", err)
+	}
+}
+
 // learn finds out whether a refusal was about the condition: if the same write works without it, it was.
 func (s *Store) learn(ctx context.Context, o *record.Object, b *body, refusal error) record.Outcome {
 	out := s.putUnconditional(ctx, o, b)
 	switch out.Kind {
 	case record.Delivered:
-		if s.unconditional.CompareAndSwap(false, true) {
-			s.log.Warn("the store refuses conditional writes; a HEAD before each write takes their place",
-				"sink", "s3", "bucket", o.Bucket, "err", refusal)
-		}
+		s.giveUpConditions(o.Bucket, "the store refuses conditional writes; a HEAD before each write takes their place", refusal)
 	case record.Rejected, record.Retry:
 		if out.Kind == record.Rejected || status(out.Err) == status(refusal) {
 			return s.classify(refusal)
@@ -72,7 +95,9 @@ func (s *Store) putUnconditional(ctx context.Context, o *record.Object, b *body)
 	case exists:
 		return record.Outcome{Kind: record.Exists, Found: found}
 	case err != nil && status(err) != http.StatusForbidden:
-		return s.classify(err)
+		out := s.classify(err)
+		out.Kind, out.TooLarge, out.Unsent = record.Retry, false, true // a HEAD says nothing about the object
+		return out
 	}
 	// 403 is what a store says of a missing key, too, to those who may not list; then the write decides.
 	if err := s.write(ctx, o, b, false); err != nil {
@@ -89,12 +114,12 @@ func (s *Store) exists(ctx context.Context, o *record.Object, cause error) recor
 	case exists:
 		return record.Outcome{Kind: record.Exists, Found: found}
 	case err == nil: // it was there a moment ago
-		return record.Outcome{Kind: record.Retry, Code: "S3.PreconditionFailed", Err: cause}
+		return record.Outcome{Kind: record.Retry, Code: "S3.PreconditionFailed", Err: cause, Unsent: true}
 	case status(err) == http.StatusForbidden:
 		return record.Outcome{Kind: record.Exists, Unreadable: true}
 	}
 	out := s.classify(err)
-	out.Kind = record.Retry // whatever a HEAD was refused for, it says nothing about the object
+	out.Kind, out.TooLarge, out.Unsent = record.Retry, false, true // whatever a HEAD was refused for, it says nothing about the object
 	return out
 }
 

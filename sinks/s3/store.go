@@ -4,7 +4,8 @@
 //
 // Writes are conditional (If-None-Match: *), so that an object is never overwritten; what already stands
 // under a key is told apart by the identity in its metadata key hydrant-batch. A store that refuses the
-// condition is recognised at its first object: from then on a HEAD comes before each unconditional write.
+// condition, or accepts and ignores it, is recognised at its first object: from then on a HEAD comes before each
+// unconditional write.
 package s3
 
 import (
@@ -57,6 +58,7 @@ const (
 	minRate      = 512 << 10 // bytes a second below which an attempt is given up
 	attemptGrace = 60 * time.Second
 	abortTimeout = 10 * time.Second
+	maxProbe     = 8 << 20 // bytes of an object that is sent twice to see whether the store honours conditions
 )
 
 // Store is one store and one way of writing to it. Safe for concurrent use.
@@ -68,8 +70,10 @@ type Store struct {
 
 	partBytes, maxPutBytes int64 // the constants, but for tests
 
-	// unconditional is set for good once a write succeeded only without If-None-Match.
+	// unconditional is set for good once a write succeeded only without If-None-Match, or although its key was taken.
 	unconditional atomic.Bool
+	// probed is set once the store was seen to honour the condition or not, or while that is found out.
+	probed atomic.Bool
 	// proven is set once the store took an object with these options; see aboutObject.
 	proven atomic.Bool
 }
@@ -89,6 +93,9 @@ func New(ctx context.Context, o Options) (*Store, error) {
 	}
 	if cfg.Region == "" {
 		cfg.Region = "us-east-1"
+	}
+	if cfg.Credentials != nil {
+		cfg.Credentials = credentialsChain{cfg.Credentials}
 	}
 	cfg.HTTPClient = st.httpClient(cfg.HTTPClient)
 	st.client = s3.NewFromConfig(cfg, st.clientOptions)
