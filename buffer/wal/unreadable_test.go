@@ -51,7 +51,7 @@ func checkUnreadable(t *testing.T, disk *vfs.Mem, path string, off int64, frames
 		}
 	}
 	unreadable(disk, filepath.Base(path), off)
-	sum, found := Summary{}, []Finding(nil)
+	var found []Finding
 	sum, err := Verify(disk, "d/s/log", func(f Finding) { found = append(found, f) })
 	if err != nil {
 		t.Fatalf("verify: %v", err)

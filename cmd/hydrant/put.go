@@ -166,10 +166,10 @@ func (p *putter) flush(ctx context.Context) error {
 
 // maybeStored says whether a call that failed may have been carried out: all but a refusal. An answer of success that cannot be read is none.
 func maybeStored(err error, status int) bool {
-	switch {
-	case status == 0:
+	switch status {
+	case 0:
 		return !notSent(err)
-	case status == http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable:
 		return false
 	}
 	return status < http.StatusMultipleChoices || status >= http.StatusInternalServerError

@@ -3,7 +3,6 @@ package daemon
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"path"
@@ -160,7 +159,7 @@ func TestPowerCutAfterFirstObjectOfNewHour(t *testing.T) {
 				}
 			})
 			if t.Failed() {
-				t.Fatal(fmt.Sprintf("power cut at write %d, %v kept", n, keep))
+				t.Fatalf("power cut at write %d, %v kept", n, keep)
 			}
 			if ended {
 				break
