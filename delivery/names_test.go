@@ -48,6 +48,7 @@ func TestNamesTellObjectsApart(t *testing.T) {
 		"version":   func(e *journal.Entry) { e.Version++ },
 		"partition": func(e *journal.Entry) { e.Partition = "p" },
 		"ordinal":   func(e *journal.Entry) { e.Ordinal++ },
+		"salt":      func(e *journal.Entry) { e.Salt = "s" },
 	}
 	seen := map[string]string{}
 	for what, change := range changes {
