@@ -26,7 +26,7 @@ func (w *window) at(f vfs.File, off int64, n, ahead int, end int64) ([]byte, err
 		return nil, nil
 	}
 	if cap(w.buf) < want {
-		w.buf = make([]byte, want)
+		w.buf = make([]byte, want, want+want/8) // the next frame may be a little larger
 	}
 	w.buf = w.buf[:want]
 	w.off = off

@@ -5,8 +5,8 @@ import "runtime/debug"
 // Memory defaults. The daemon's heap is small and turns over quickly: request bodies and encoders. The limit is soft: above
 // it the collector works harder, so that a burst of large bodies does not become a large process.
 const (
-	defaultGCPercent   = 100
-	defaultMemoryLimit = 200 << 20
+	defaultGCPercent   = 50
+	defaultMemoryLimit = 104 << 20
 )
 
 // tuneMemory sets the collector's defaults where the environment does not decide.

@@ -53,7 +53,6 @@ type fakeStore struct {
 	before     func(o *record.Object) (dead bool) // called at the start of each Put; true: the process ends with it
 	puts       map[string]int                     // attempts by bucket
 	exists     []record.Identity                  // what was answered with Exists
-	claimed    map[string]record.Identity         // keys that somebody else took before us
 }
 
 var _ delivery.Sink = (*fakeStore)(nil)
