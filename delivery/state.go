@@ -8,7 +8,7 @@ import (
 	"hydrant/record"
 )
 
-// State is what a runner is doing, for people: readiness, console, describe. While several batches fail, it tells of the oldest.
+// State is what a runner is doing, for people: /readyz and /api/streams. While several batches fail, it tells of the oldest.
 type State struct {
 	InFlight    int       `json:"in_flight"`
 	Retrying    bool      `json:"retrying"`
