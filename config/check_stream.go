@@ -3,9 +3,11 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // so that time zones are known on machines without a database
@@ -48,6 +50,7 @@ func (s *Stream) Check() []error {
 	}
 	checkRange(r, "retry.for", s.Retry.For, 0, maxRetry, "0s to 7200s")
 	s.Backup.check(r, s.API != nil)
+	s.Backup.checkFailed(r)
 	r.errs = append(r.errs, checkTags(s.Tags)...)
 	return r.errs
 }
@@ -100,12 +103,29 @@ func (b Backup) check(r *report, fromAPI bool) {
 	r.oneOf("backup.compression", b.Compression, codecs()...)
 	b.Buffer.check(r, "backup.buffer")
 	switch {
-	case b.S3 != nil && (b.Mode == BackupNone || b.Mode == BackupFailed):
-		r.add("backup.s3", "is used only with mode: all; failed records land under error_prefix")
+	case b.S3 != nil && b.Mode == BackupNone:
+		r.add("backup.s3", "is used only with mode: failed (records that are set aside) or mode: all (every record)")
 	case b.S3 != nil:
 		r.under("backup.s3", b.S3.check(fromAPI))
 	case b.Mode == BackupAll:
 		r.add("backup.s3", "is missing; mode all needs s3: {bucket: NAME} for the copies")
+	}
+}
+
+// checkFailed: records that are set aside go to the backup's bucket through the destination's store, as plain JSON lines.
+func (b Backup) checkFailed(r *report) {
+	if b.Mode != BackupFailed || b.S3 == nil {
+		return
+	}
+	own := map[string]bool{
+		"region": b.S3.Region != "", "endpoint": b.S3.Endpoint != "", "sse": b.S3.SSE != "" && b.S3.SSE != SSENone,
+		"kms_key": b.S3.KMSKey != "", "storage_class": b.S3.StorageClass != "", "acl": b.S3.ACL != "",
+		"file_extension": b.S3.FileExtension != "", "time_zone": b.S3.TimeZone != "" && b.S3.TimeZone != "UTC",
+	}
+	for _, key := range slices.Sorted(maps.Keys(own)) {
+		if own[key] {
+			r.add("backup.s3."+key, "has no effect with mode: failed, which writes through the destination's store; remove it")
+		}
 	}
 }
 

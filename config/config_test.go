@@ -221,9 +221,13 @@ func TestSameOutput(t *testing.T) {
 		}
 	}
 	off, failed := base(), base()
-	off.Backup, failed.Backup = Backup{}, Backup{Mode: BackupFailed, S3: &S3{Bucket: "x"}}
+	off.Backup, failed.Backup = Backup{}, Backup{Mode: BackupFailed}
 	if !off.SameOutput(failed) {
-		t.Error("a backup of failures writes nothing of its own")
+		t.Error("a backup of failures without a place of its own changes nothing")
+	}
+	failed.Backup.S3 = &S3{Bucket: "x"}
+	if off.SameOutput(failed) {
+		t.Error("a backup of failures with a place of its own writes elsewhere")
 	}
 }
 

@@ -13,11 +13,18 @@ func (s Stream) SameOutput(o Stream) bool {
 	if !sameObjects(s.Destination.S3, o.Destination.S3) {
 		return false
 	}
-	all := s.Backup.Mode == BackupAll
-	if all != (o.Backup.Mode == BackupAll) {
+	if a, b := s.Backup.writes(), o.Backup.writes(); a != b {
 		return false
 	}
-	return !all || s.Backup.Compression == o.Backup.Compression && sameObjects(s.Backup.S3, o.Backup.S3)
+	return s.Backup.writes() == BackupNone || s.Backup.Compression == o.Backup.Compression && sameObjects(s.Backup.S3, o.Backup.S3)
+}
+
+// writes is the mode as far as it decides what is written: without a place of its own, mode failed is no backup.
+func (b Backup) writes() string {
+	if b.Mode == BackupFailed && b.S3 == nil {
+		return BackupNone
+	}
+	return b.Mode
 }
 
 // normalized leaves the original's sections alone.

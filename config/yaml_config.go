@@ -230,7 +230,7 @@ func (s *section) backup(b *Backup) {
 	if b.Mode == BackupNone || b.Mode == BackupFailed {
 		for _, key := range []string{"buffer", "compression"} {
 			if n, ok := sec.keys[key]; ok {
-				s.r.fail(n, sec.sub(key), "is used only with mode: all; failed records land under error_prefix")
+				s.r.fail(n, sec.sub(key), "is used only with mode: all; records that are set aside are never compressed, and land with the batch they came from")
 			}
 		}
 	}

@@ -52,6 +52,7 @@ type Encoder interface {
 type Spec struct {
 	Version         int
 	Bucket          string
+	ErrorBucket     string // of records that are set aside; Bucket when ""
 	Prefix          *prefix.Template
 	ErrorPrefix     *prefix.Template
 	Zone            *time.Location

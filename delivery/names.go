@@ -46,6 +46,14 @@ func (r *Runner) nameInput(spec *Spec, e *journal.Entry) prefix.Input {
 	}
 }
 
+// bucket is where the entry's object goes.
+func (s *Spec) bucket(e *journal.Entry) string {
+	if e.SetAside != "" && s.ErrorBucket != "" {
+		return s.ErrorBucket
+	}
+	return s.Bucket
+}
+
 // role is what an entry's object is for.
 func role(e *journal.Entry) record.Role {
 	if e.SetAside != "" {

@@ -53,6 +53,7 @@ func (r *Runner) shrink(spec *Spec, e *journal.Entry) ([]journal.Entry, error) {
 func (r *Runner) split(spec *Spec, n uint64, into ...*journal.Entry) ([]journal.Entry, error) {
 	for _, e := range into {
 		var err error
+		e.Bucket = spec.bucket(e)
 		if e.Key, err = r.key(spec, e); err != nil {
 			return nil, err
 		}

@@ -230,3 +230,30 @@ func TestRefusalsAreShown(t *testing.T) {
 		w.stop(time.Minute)
 	})
 }
+
+// With a backup of failures that has a place of its own, what is set aside goes there, after a change too.
+func TestBackupOfFailuresTakesWhatIsSetAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		s := small("web")
+		s.Destination.S3.Prefix = strings.Repeat("x", 490) + "/"
+		s.Destination.S3.FileExtension = "." + strings.Repeat("e", 550) // no key of the batch fits
+		s.Destination.S3.ErrorPrefix = "errors/!{firehose:error-output-type}/"
+		s.Backup = config.Backup{Mode: config.BackupFailed, S3: &config.S3{Bucket: "b-aside", Prefix: "set/", ErrorPrefix: "aside/!{firehose:error-output-type}/"}}
+		s.Normalize()
+		w.open(s)
+		w.mustPut("web", 5)
+		w.stop(time.Minute)
+		if n := len(w.store.list("b-web")); n != 0 {
+			t.Errorf("%d objects in the destination's bucket", n)
+		}
+		for _, name := range w.store.list("b-aside") {
+			if !strings.HasPrefix(name, "b-aside/aside/s3-failed/") {
+				t.Errorf("%s is not below the backup's error prefix", name)
+			}
+		}
+		if n := strings.Count(w.store.text("b-aside"), "\n"); n != 5 {
+			t.Errorf("%d of 5 records are in the backup", n)
+		}
+	})
+}

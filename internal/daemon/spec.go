@@ -27,6 +27,13 @@ func buildSpec(s config.Stream, version int, role record.Role) (*delivery.Spec, 
 	if err != nil {
 		return nil, err
 	}
+	errorBucket := ""
+	if b := s.Backup; role == record.RoleMain && b.Mode == config.BackupFailed && b.S3 != nil {
+		errorBucket = b.S3.Bucket
+		if _, errs, err = prefix.Both(b.S3.Prefix, b.S3.ErrorPrefix); err != nil {
+			return nil, err
+		}
+	}
 	zone := time.UTC
 	if dest.TimeZone != "" {
 		if zone, err = time.LoadLocation(dest.TimeZone); err != nil {
@@ -38,7 +45,7 @@ func buildSpec(s config.Stream, version int, role record.Role) (*delivery.Spec, 
 		ext = compress.Extension(compression)
 	}
 	return &delivery.Spec{
-		Version: version, Bucket: dest.Bucket, Prefix: main, ErrorPrefix: errs, Zone: zone, Extension: ext,
+		Version: version, Bucket: dest.Bucket, ErrorBucket: errorBucket, Prefix: main, ErrorPrefix: errs, Zone: zone, Extension: ext,
 		ContentEncoding: compress.ContentEncoding(compression),
 		NewEncoder: func(w io.Writer, name string) (delivery.Encoder, error) {
 			return newEncoder(w, format, compress.Options{Codec: compression, Level: level, EntryName: name})
