@@ -137,7 +137,7 @@ func TestParseBytes(t *testing.T) {
 
 func TestAbout(t *testing.T) {
 	for in, want := range map[Bytes]string{0: "0B", 1023: "1023B", KB: "1KB", 1536: "1.5KB", 252_123_456_789: "234.8GB", 2 * TB: "2TB"} {
-		if got := about(in); got != want {
+		if got := in.About(); got != want {
 			t.Errorf("%d: %s, want %s", int64(in), got, want)
 		}
 	}

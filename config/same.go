@@ -61,13 +61,13 @@ func (s *S3) what() S3 {
 func CheckDisk(c *Config, totalBytes int64) error {
 	left := Bytes(totalBytes) - c.MinFree
 	if left < 0 {
-		return &FieldError{"min_free", fmt.Sprintf("%s is more than the whole disk of the data directory, %s; lower it or use a larger disk", c.MinFree, about(Bytes(totalBytes)))}
+		return &FieldError{"min_free", fmt.Sprintf("%s is more than the whole disk of the data directory, %s; lower it or use a larger disk", c.MinFree, Bytes(totalBytes).About())}
 	}
 	for i := range c.Streams {
 		share := c.Streams[i].Buffer.Guaranteed
 		if share > left {
 			return &FieldError{fmt.Sprintf("streams[%d].buffer.guaranteed", i),
-				fmt.Sprintf("the guaranteed shares of all streams are above the disk's %s less min_free %s; lower them or use a larger disk", about(Bytes(totalBytes)), c.MinFree)}
+				fmt.Sprintf("the guaranteed shares of all streams are above the disk's %s less min_free %s; lower them or use a larger disk", Bytes(totalBytes).About(), c.MinFree)}
 		}
 		left -= share
 	}

@@ -30,8 +30,8 @@ func (b Bytes) String() string {
 	return strconv.FormatInt(int64(b), 10) + "B"
 }
 
-// about is a size for people, in the largest unit and with one decimal: "234.8GB".
-func about(b Bytes) string {
+// About is a size for people, in the largest unit and with one decimal: "234.8GB".
+func (b Bytes) About() string {
 	for _, u := range []struct {
 		size Bytes
 		name string

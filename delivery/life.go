@@ -245,7 +245,7 @@ func (w *work) moveToNewVersion() {
 		return
 	}
 	e := w.e
-	e.Version, e.Bucket, e.Ordinal, e.UploadID, e.Attempts, e.Former = current, spec.bucket(&e), 0, "", 1, former
+	e.Version, e.Bucket, e.Ordinal, e.Attempts, e.Former = current, spec.bucket(&e), 0, 1, former
 	if e.Key, err = w.r.key(spec, &e); err != nil {
 		w.r.opt.Logger.Error("the newest version makes no key", "batch", e.N, "err", err)
 		return

@@ -62,7 +62,7 @@ func TestNamesTellObjectsApart(t *testing.T) {
 		}
 	}
 	e := entryAt(7)
-	e.N, e.Attempts, e.Bisecting, e.Bucket, e.Key, e.UploadID, e.Batch.Last.Pos, e.Batch.Count = 9, 2, true, "b", "k", "u", 99, 5
+	e.N, e.Attempts, e.Bisecting, e.Bucket, e.Key, e.Batch.Last.Pos, e.Batch.Count = 9, 2, true, "b", "k", 99, 5
 	if objectUUID(e) != objectUUID(entryAt(7)) {
 		t.Error("the name depends on what may differ the second time")
 	}

@@ -125,7 +125,7 @@ func (p *partCount) add(rec record.Record) {
 func (p *partCount) entry(of *journal.Entry) *journal.Entry {
 	e := *of
 	e.N = 0
-	e.Attempts, e.UploadID = 0, ""
+	e.Attempts = 0
 	e.Batch = p.batch
 	e.Batch.StartOffset, e.Batch.EndOffset, e.Batch.Reason = of.Batch.StartOffset, of.Batch.EndOffset, of.Batch.Reason
 	return &e
@@ -135,7 +135,7 @@ func (p *partCount) entry(of *journal.Entry) *journal.Entry {
 func (r *Runner) setAside(spec *Spec, e journal.Entry, errorType, code, message string) ([]journal.Entry, error) {
 	n := e.N
 	e.N, e.SetAside, e.Code, e.Message = 0, errorType, code, message
-	e.Attempts, e.Ordinal, e.Bisecting, e.UploadID = 0, 0, false, ""
+	e.Attempts, e.Ordinal, e.Bisecting = 0, 0, false
 	into, err := r.split(spec, n, &e)
 	if err == nil {
 		r.opt.Metrics.setAside(r.opt.Stream, e.Batch.Count)

@@ -19,7 +19,6 @@ type Entry struct {
 	SetAside  string // not "": the records go to the error prefix, as this error type
 	Code      string // why, in Firehose's form
 	Message   string
-	UploadID  string  // of a multipart upload that is under way
 	Former    *Former `json:",omitempty"` // how its records were offered before, newest first
 }
 

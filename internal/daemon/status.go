@@ -104,7 +104,7 @@ func (s Status) Words(now time.Time) string {
 		}
 	}
 	if s.BacklogBytes > 0 {
-		words = append(words, config.Bytes(s.BacklogBytes).String()+" wait for delivery")
+		words = append(words, config.Bytes(s.BacklogBytes).About()+" wait for delivery")
 	}
 	return strings.Join(words, "; ")
 }
