@@ -45,7 +45,10 @@ type Stream struct {
 	Name             string
 	Source           Source
 	Buffer           Buffer
-	Format           string // json (newline-delimited, YAML's default) | raw (the API's default)
+	Processors       []Processor   `json:",omitempty"` // in the order written
+	Partitioning     *Partitioning `json:",omitempty"` // how dynamic partitioning behaves; nil: its defaults
+	Format           string        // json (newline-delimited, YAML's default) | json-array | raw (the API's default) | parquet
+	Parquet          *Parquet      `json:",omitempty"` // with format parquet
 	Compression      string // none | gzip | snappy | hadoop-snappy | zip | zstd
 	CompressionLevel int    // 0: the codec's default
 	Destination      Destination
@@ -63,6 +66,91 @@ type Source struct {
 
 // Direct takes puts over the API and HTTP.
 type Direct struct{}
+
+// Processor is one step that a record passes on its way. Exactly one member is set.
+type Processor struct {
+	Decompress      string           `json:",omitempty"` // gzip: CloudWatch Logs payloads
+	CloudWatchLogs  *CloudWatchLogs  `json:",omitempty"`
+	Deaggregate     *Deaggregate     `json:",omitempty"`
+	Partition       []PartitionQuery `json:",omitempty"` // in the order written
+	AppendDelimiter string           `json:",omitempty"`
+}
+
+// CloudWatchLogs takes CloudWatch Logs payloads apart.
+type CloudWatchLogs struct {
+	Extract string // "message": each log event's message becomes a record
+}
+
+// Deaggregate makes a record of each part of a record.
+type Deaggregate struct {
+	Type      string // json (objects one behind the other, or an array) | delimited
+	Delimiter string `json:",omitempty"` // of delimited
+}
+
+// PartitionQuery is a partition key and the jq expression that finds its value in a record.
+type PartitionQuery struct {
+	Name  string
+	Query string
+}
+
+// Partitioning says what dynamic partitioning does beside its keys.
+type Partitioning struct {
+	MaxActive int               `json:",omitempty"` // partitions open at once; the oldest is closed early. 0: no limit
+	Defaults  map[string]string `json:",omitempty"` // by key: in place of a missing, null or empty value
+	EventTime *EventTime        `json:",omitempty"` // for !{eventTime:...}
+}
+
+// EventTime is where a record says when it happened.
+type EventTime struct {
+	Field   string   // a jq path, such as .timestamp
+	Formats []string `json:",omitempty"` // java.time patterns, "millis" or "seconds"; none: ISO 8601, yyyy-MM-dd HH:mm:ss, and epoch seconds or milliseconds
+}
+
+// Parquet says how records become Parquet files.
+type Parquet struct {
+	Schema       Schema
+	Compression  string // snappy (default) | gzip | zstd | none
+	PageSize     Bytes  // default 1MB
+	RowGroupSize Bytes  // of record bytes as received, default 64MB
+	Dictionary   string // auto (default: per column, from a sample) | on | off
+	Writer       string // v1 (default) | v2
+	Timestamps   string // millis (default) | micros | nanos | int96
+	Unknown      string // keys without a column: drop (default) | error
+	Duplicates   string // a key that stands in an object twice: error (default) | first
+	JSON         JSONReading
+}
+
+// Schema says which columns there are. Exactly one of Infer, Columns and Glue is set once the configuration was read.
+type Schema struct {
+	Infer   bool            `json:",omitempty"`
+	Columns []SchemaColumn  `json:",omitempty"`
+	Glue    *GlueTable      `json:",omitempty"`
+	File    string          `json:",omitempty"` // a JSON Schema or Avro schema; its columns stand in Columns
+	Limits  InferenceLimits // of Infer
+}
+
+// SchemaColumn is a column with the Hive name of its type.
+type SchemaColumn struct{ Name, Type string }
+
+// GlueTable is a table of the Glue Data Catalog.
+type GlueTable struct {
+	Catalog, Database, Table, Region, Endpoint string
+	Version                                    string // LATEST (default): follow the table
+}
+
+// InferenceLimits bound an inferred schema.
+type InferenceLimits struct {
+	MaxColumns int // leaves, default 1000; records that would add more are set aside
+	MaxDepth   int // default 16; what lies deeper is kept as JSON text
+}
+
+// JSONReading is how JSON becomes columns: Firehose's OpenX and Hive options.
+type JSONReading struct {
+	CaseSensitive     bool              `json:",omitempty"` // keys match columns only in the same case
+	DotsToUnderscores bool              `json:",omitempty"`
+	Keys              map[string]string `json:",omitempty"` // column name -> JSON key
+	TimestampFormats  []string          `json:",omitempty"` // java.time patterns, or "millis"; none: OpenX's inputs
+}
 
 // Buffer says when a batch closes and how much may wait.
 type Buffer struct {

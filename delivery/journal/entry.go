@@ -19,7 +19,35 @@ type Entry struct {
 	SetAside  string // not "": the records go to the error prefix, as this error type
 	Code      string // why, in Firehose's form
 	Message   string
+	// Derived is the version whose processors made the records, 0 for Version: what a record becomes is settled when its batch is.
+	Derived int `json:",omitempty"`
+	Schema  int `json:",omitempty"` // number of the learned schema it is written under, 0 before that is known
+	// Only, when not nil, are the records of the range that are meant; Except are records of the range that go elsewhere.
+	Only, Except *Set `json:",omitempty"`
+	// Scattered: records between First and Last that are not in Only belong to other entries, or to none yet.
+	Scattered bool    `json:",omitempty"`
 	Former    *Former `json:",omitempty"` // how its records were offered before, newest first
+}
+
+// Processors is the version whose processors made the entry's records.
+func (e *Entry) Processors() int {
+	if e.Derived > 0 {
+		return e.Derived
+	}
+	return e.Version
+}
+
+// Has says whether a record that was derived from the entry's range is one of the entry's.
+func (e *Entry) Has(pos record.Position, sub uint16) bool {
+	return (e.Only == nil || e.Only.Has(pos, sub)) && !e.Except.Has(pos, sub)
+}
+
+// HasAny says whether anything that was made of the record is one of the entry's.
+func (e *Entry) HasAny(pos record.Position) bool {
+	if e.Only != nil {
+		return e.Only.HasAny(pos)
+	}
+	return true
 }
 
 // Former is an object that was offered and not seen to arrive, and whose records are now on their way in another one.

@@ -18,7 +18,7 @@ const (
 	headBytes   = 32 // magic, generation, snapshot length, checksums
 	lineHead    = 8  // length, checksum
 	startBytes  = 8 << 10
-	maxFileSize = 64 << 20
+	maxFileSize = 1 << 30
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -119,9 +119,12 @@ func (j *Journal) turn() error {
 
 func (j *Journal) tryTurn() error {
 	other := 1 - j.cur
-	s := snapshot{Closed: j.closed, LastN: j.lastN}
+	s := snapshot{Closed: j.closed, LastN: j.lastN, Scatter: j.scatter}
 	for _, e := range j.open {
 		s.Open = append(s.Open, e)
+	}
+	if j.scatter != nil {
+		j.scatter.Done.Pack()
 	}
 	b, err := json.Marshal(op{Snapshot: &s})
 	if err != nil {

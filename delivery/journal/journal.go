@@ -23,12 +23,17 @@ type op struct {
 	Put      *Entry    `json:",omitempty"` // new, or in place of the one with its number
 	Done     uint64    `json:",omitempty"`
 	Split    *split    `json:",omitempty"`
+	Scatter  *Scatter  `json:",omitempty"`
+	Floor    *Mark     `json:",omitempty"`
+	Era      *Era      `json:",omitempty"`
+	Settled  *Set      `json:",omitempty"`
 }
 
 type snapshot struct {
-	Closed Mark
-	LastN  uint64
-	Open   []Entry
+	Closed  Mark
+	LastN   uint64
+	Open    []Entry
+	Scatter *Scatter `json:",omitempty"`
 }
 
 // split replaces one entry by others, in one step.
@@ -57,6 +62,7 @@ type Journal struct {
 	at      int64 // where the next line goes
 	unsaved bool  // lines behind the last sync
 	open    map[uint64]Entry
+	scatter *Scatter // not nil while records are settled out of their order
 	lastN   uint64
 	closed  Mark // batches were closed up to here
 	damage  error
@@ -105,14 +111,19 @@ func (j *Journal) apply(o op) {
 	switch {
 	case o.Snapshot != nil:
 		clear(j.open)
-		j.closed, j.lastN = o.Snapshot.Closed, o.Snapshot.LastN
+		j.closed, j.lastN, j.scatter = o.Snapshot.Closed, o.Snapshot.LastN, o.Snapshot.Scatter
 		for _, e := range o.Snapshot.Open {
 			j.open[e.N] = e
 		}
 	case o.Put != nil:
 		j.put(*o.Put)
 	case o.Done != 0:
+		j.scatter.settle(j.open[o.Done])
 		delete(j.open, o.Done)
+	case o.Scatter != nil:
+		j.scatter = o.Scatter.orNil()
+	case o.Floor != nil || o.Era != nil || o.Settled != nil:
+		j.scatter.note(o)
 	case o.Split != nil:
 		delete(j.open, o.Split.N)
 		for _, e := range o.Split.Into {
@@ -175,6 +186,9 @@ func (j *Journal) Cursor() Mark {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	c := j.closed
+	if j.scatter != nil {
+		c = j.scatter.Floor
+	}
 	for _, e := range j.open {
 		if e.Batch.First.Pos < c.Pos {
 			c = Mark{Pos: e.Batch.First.Pos, Offset: e.Batch.StartOffset}
@@ -198,13 +212,31 @@ func (j *Journal) Versions() map[int]bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	v := map[int]bool{}
+	if j.scatter != nil {
+		for _, era := range j.scatter.Eras {
+			v[era.Version] = true
+		}
+	}
 	for _, e := range j.open {
-		v[e.Version] = true
+		v[e.Version], v[e.Processors()] = true, true
 		for f := e.Former; f != nil; f = f.Next {
 			v[f.Version] = true
 		}
 	}
 	return v
+}
+
+// Schemas are the learned schemas that open entries still need.
+func (j *Journal) Schemas() map[int]bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	n := map[int]bool{}
+	for _, e := range j.open {
+		if e.Schema > 0 {
+			n[e.Schema] = true
+		}
+	}
+	return n
 }
 
 // Add notes entries, durably, in one sync, and gives those a number that have none. After an error it is not known what is
@@ -260,6 +292,10 @@ func (j *Journal) Done(n uint64) error {
 func (j *Journal) Sync() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	return j.syncLocked()
+}
+
+func (j *Journal) syncLocked() error {
 	if !j.unsaved {
 		return nil
 	}

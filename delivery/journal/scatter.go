@@ -1,0 +1,105 @@
+package journal
+
+import "hydrant/record"
+
+// Scatter is what a journal knows while records are settled out of their order, as partitions are: each closes at its own time.
+type Scatter struct {
+	Floor Mark // everything below it is settled: delivered, set aside, dropped, or in an open entry
+	Eras  []Era
+	Done  *Set // what is settled at and above Floor and in no open entry
+}
+
+// Era says whose processors make the records from a position on, up to the next era.
+type Era struct {
+	From    record.Position
+	Version int
+}
+
+// orNil: a Scatter without eras ends the scattering.
+func (s *Scatter) orNil() *Scatter {
+	if len(s.Eras) == 0 {
+		return nil
+	}
+	c := *s
+	c.Done = s.Done.Clone()
+	c.Eras = append([]Era(nil), s.Eras...)
+	return &c
+}
+
+// settle notes that an entry's records are.
+func (s *Scatter) settle(e Entry) {
+	if s == nil || !e.Scattered || e.Only == nil {
+		return
+	}
+	s.Done.Or(e.Only)
+	s.Done.RemoveBelow(s.Floor.Pos)
+}
+
+func (s *Scatter) note(o op) {
+	if s == nil {
+		return
+	}
+	if o.Era != nil {
+		s.Eras = append(s.Eras, *o.Era)
+	}
+	if o.Settled != nil {
+		s.Done.Or(o.Settled)
+	}
+	if o.Floor != nil && o.Floor.Pos > s.Floor.Pos {
+		s.Floor = *o.Floor
+	}
+	s.Done.RemoveBelow(s.Floor.Pos)
+	for len(s.Eras) > 1 && s.Eras[1].From <= s.Floor.Pos {
+		s.Eras = s.Eras[1:]
+	}
+}
+
+// BeginScatter notes, durably, that from the end of what was closed on records are settled one by one, made by the processors of
+// version. Nothing happens when that is so already.
+func (j *Journal) BeginScatter(version int) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.scatter != nil {
+		return j.syncLocked() // the note may not have reached the disk
+	}
+	s := &Scatter{Done: NewSet(), Floor: j.closed, Eras: []Era{{From: j.closed.Pos, Version: version}}}
+	return j.write([]op{{Scatter: s}}, true)
+}
+
+// EndScatter notes, durably, that all records below the end of what was closed are settled or in open entries.
+func (j *Journal) EndScatter() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.write([]op{{Scatter: &Scatter{}}}, true)
+}
+
+// Scattered returns a copy of what is known of records settled out of order; nil when none are.
+func (j *Journal) Scattered() *Scatter {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.scatter == nil {
+		return nil
+	}
+	return j.scatter.orNil()
+}
+
+// AddEra notes, durably, that the processors of another version make the records from a position on.
+func (j *Journal) AddEra(e Era) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.write([]op{{Era: &e}}, true)
+}
+
+// Raise notes that everything below a mark is settled or in an open entry, and that more is settled above it without an entry
+// (nil: nothing). The note is lazy, as Done is.
+func (j *Journal) Raise(floor Mark, settled *Set) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if settled.Empty() {
+		settled = nil
+	}
+	if settled == nil && (j.scatter == nil || floor.Pos <= j.scatter.Floor.Pos) {
+		return nil
+	}
+	return j.write([]op{{Floor: &floor, Settled: settled}}, false)
+}

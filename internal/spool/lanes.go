@@ -1,0 +1,371 @@
+package spool
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	blockBytes   = 512
+	segmentShift = 26 // segments of 64 MiB
+	segmentBytes = 1 << segmentShift
+	extentHead   = 12 // offset of the lane's extent before it, plus 1; length
+	writeBytes   = 256 << 10
+	laneTotal    = 24 << 20 // of all Lanes that share a LaneBudget
+	laneEach     = 8 << 20
+	laneKeeps    = 64 << 10 // what Lanes may always hold, however much the others do
+)
+
+// LaneBudget is the memory that Lanes share. Safe for concurrent use.
+type LaneBudget struct{ used atomic.Int64 }
+
+// MemoryBytes is what the Lanes hold in memory now.
+func (b *LaneBudget) MemoryBytes() int64 { return b.used.Load() }
+
+type block [blockBytes]byte
+
+// Lanes gathers bytes by lane: thousands of them are filled side by side, in one pass over their source, in memory that does not
+// grow with their bytes. What does not fit goes to disposable files that have no name, written from front to back.
+//
+// Safe for concurrent use. A Lane's own Append and Seal are for one goroutine.
+type Lanes struct {
+	dir    string
+	budget *LaneBudget
+
+	mu    sync.Mutex
+	dirty []*Lane // hold blocks, or did before they were closed
+	ended int     // lanes closed since dirty was last looked through
+	held  int64   // bytes of blocks in use
+	free  []*block
+	segs  map[int64]*segment
+	end   int64 // where the next extent goes: segment number << segmentShift | offset
+	buf   []byte
+	err   error
+}
+
+// segment is one file. It is closed when no lane begins in it or before it.
+type segment struct {
+	file  *os.File
+	lanes int // that have their first extent here
+}
+
+// Lane is one of them: bytes in the order in which they were appended.
+type Lane struct {
+	l      *Lanes
+	blocks []*block
+	tail   int   // bytes in blocks
+	last   int64 // its last extent, -1 for none
+	first  int64 // number of the segment of its first extent
+	size   int64
+	gone   bool
+}
+
+// NewLanes returns Lanes whose files, if it comes to that, lie in dir.
+func NewLanes(dir string, b *LaneBudget) *Lanes {
+	return &Lanes{dir: dir, budget: b, segs: map[int64]*segment{}}
+}
+
+// NewLane returns an empty lane.
+func (l *Lanes) NewLane() *Lane { return &Lane{l: l, last: -1} }
+
+// Size is the number of bytes appended.
+func (n *Lane) Size() int64 { return n.size }
+
+// Append adds bytes. An error, such as a full disk, is final for all lanes: close them and fill new ones.
+func (n *Lane) Append(parts ...[]byte) error {
+	l := n.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range parts {
+		l.put(n, p)
+	}
+	if l.held > laneEach || l.held > laneKeeps && l.budget.used.Load() > laneTotal {
+		l.flush()
+	}
+	return l.err
+}
+
+func (l *Lanes) put(n *Lane, p []byte) {
+	if n.tail == 0 && len(p) > 0 {
+		l.dirty = append(l.dirty, n)
+	}
+	for len(p) > 0 {
+		at := n.tail % blockBytes
+		if at == 0 {
+			n.blocks = append(n.blocks, l.take())
+		}
+		c := copy(n.blocks[len(n.blocks)-1][at:], p)
+		n.tail, n.size, p = n.tail+c, n.size+int64(c), p[c:]
+	}
+}
+
+func (l *Lanes) take() *block {
+	l.held += blockBytes
+	l.budget.used.Add(blockBytes)
+	if k := len(l.free); k > 0 {
+		b := l.free[k-1]
+		l.free = l.free[:k-1]
+		return b
+	}
+	return new(block)
+}
+
+func (l *Lanes) giveBack(n *Lane) {
+	bytes := int64(len(n.blocks)) * blockBytes
+	l.held -= bytes
+	l.budget.used.Add(-bytes)
+	if len(l.free)*blockBytes < laneEach {
+		l.free = append(l.free, n.blocks...)
+	}
+	n.blocks, n.tail = nil, 0
+}
+
+// flush writes what all lanes hold, one extent each.
+func (l *Lanes) flush() {
+	for _, n := range l.dirty {
+		if n.tail > 0 && l.err == nil {
+			l.err = l.extent(n)
+		}
+		l.giveBack(n)
+	}
+	l.dirty = l.dirty[:0]
+	if l.err == nil {
+		l.err = l.write()
+	}
+	l.free = nil // most were in use at once; what comes next may be much less
+}
+
+// extent adds a lane's bytes to the write buffer.
+func (l *Lanes) extent(n *Lane) error {
+	need := int64(extentHead + n.tail)
+	if l.end&(segmentBytes-1)+need > segmentBytes && l.end&(segmentBytes-1) > 0 {
+		if err := l.write(); err != nil {
+			return err
+		}
+		l.end = (l.end>>segmentShift + 1) << segmentShift
+	}
+	seg, err := l.segment(l.end >> segmentShift)
+	if err != nil {
+		return err
+	}
+	if n.last < 0 {
+		n.first = l.end >> segmentShift
+		seg.lanes++
+	}
+	var head [extentHead]byte
+	binary.LittleEndian.PutUint64(head[:], uint64(n.last+1))
+	binary.LittleEndian.PutUint32(head[8:], uint32(n.tail))
+	n.last = l.end
+	l.end += need
+	l.buf = append(l.buf, head[:]...)
+	for i, b := range n.blocks {
+		l.buf = append(l.buf, b[:min(blockBytes, n.tail-i*blockBytes)]...)
+	}
+	if len(l.buf) >= writeBytes {
+		return l.write()
+	}
+	return nil
+}
+
+func (l *Lanes) segment(i int64) (*segment, error) {
+	if s := l.segs[i]; s != nil {
+		return s, nil
+	}
+	f, err := openUnnamed(l.dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &segment{file: f}
+	l.segs[i] = s
+	return s, nil
+}
+
+// write puts the buffer where it ends at l.end.
+func (l *Lanes) write() error {
+	if len(l.buf) == 0 {
+		return nil
+	}
+	at := l.end - int64(len(l.buf))
+	_, err := l.segs[at>>segmentShift].file.WriteAt(l.buf, at&(segmentBytes-1))
+	l.buf = l.buf[:0]
+	if err != nil {
+		return fmt.Errorf("write spool file: %w", err)
+	}
+	return nil
+}
+
+// Close gives the lane's memory and space back. Later calls do nothing.
+func (n *Lane) Close() {
+	l := n.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n.gone {
+		return
+	}
+	n.gone = true
+	l.giveBack(n)
+	if l.ended++; l.ended > len(l.dirty)/2 {
+		l.dirty = slices.DeleteFunc(l.dirty, func(n *Lane) bool { return n.tail == 0 })
+		l.ended = 0
+	}
+	if n.last < 0 {
+		return
+	}
+	if s := l.segs[n.first]; s != nil {
+		s.lanes--
+	}
+	l.reclaim()
+}
+
+// reclaim closes the segments before the first in which a lane begins.
+func (l *Lanes) reclaim() {
+	oldest := l.end >> segmentShift
+	for i, s := range l.segs {
+		if s.lanes > 0 {
+			oldest = min(oldest, i)
+		}
+	}
+	for i, s := range l.segs {
+		if i < oldest {
+			_ = s.file.Close()
+			delete(l.segs, i)
+		}
+	}
+}
+
+// Close gives all files back. Reads that are under way fail.
+func (l *Lanes) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.err = errors.Join(l.err, fs.ErrClosed)
+	for _, s := range l.segs {
+		_ = s.file.Close()
+	}
+	clear(l.segs)
+	l.budget.used.Add(-l.held)
+	l.held, l.dirty, l.free, l.buf = 0, nil, nil, nil
+}
+
+// DiskBytes is the space that the files take.
+func (l *Lanes) DiskBytes() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.segs) == 0 {
+		return 0
+	}
+	return int64(len(l.segs)-1)*segmentBytes + l.end&(segmentBytes-1)
+}
+
+// Read calls visit with the lane's bytes, in pieces that end where an Append call had ended or not: the caller sees one stream.
+// Nothing may be appended to the lane meanwhile.
+func (n *Lane) Read(visit func([]byte) error) error {
+	tail, last, err := n.snapshot()
+	if err != nil {
+		return err
+	}
+	var offsets []int64
+	var head [extentHead]byte
+	for at := last; at >= 0; {
+		offsets = append(offsets, at)
+		if err := n.l.readAt(head[:], at); err != nil {
+			return err
+		}
+		at = int64(binary.LittleEndian.Uint64(head[:])) - 1
+	}
+	var buf []byte
+	for i := len(offsets) - 1; i >= 0; i-- {
+		if buf, err = n.l.readExtent(buf, offsets[i]); err != nil {
+			return err
+		}
+		if err := visit(buf); err != nil {
+			return err
+		}
+	}
+	if len(tail) == 0 {
+		return nil
+	}
+	return visit(tail)
+}
+
+// snapshot copies what is in memory.
+func (n *Lane) snapshot() (tail []byte, last int64, err error) {
+	n.l.mu.Lock()
+	defer n.l.mu.Unlock()
+	if n.l.err != nil {
+		return nil, 0, n.l.err
+	}
+	if n.gone {
+		return nil, 0, fs.ErrClosed
+	}
+	tail = make([]byte, 0, n.tail)
+	for i, b := range n.blocks {
+		tail = append(tail, b[:min(blockBytes, n.tail-i*blockBytes)]...)
+	}
+	return tail, n.last, nil
+}
+
+func (l *Lanes) readExtent(buf []byte, at int64) ([]byte, error) {
+	const ahead = 4 << 10
+	if cap(buf) < ahead {
+		buf = make([]byte, ahead)
+	}
+	buf = buf[:ahead]
+	got, err := l.readSome(buf, at)
+	if err != nil || got < extentHead {
+		return nil, fmt.Errorf("read spool file: %w", errors.Join(err, fs.ErrInvalid))
+	}
+	size := extentHead + int(binary.LittleEndian.Uint32(buf[8:]))
+	if size <= got {
+		return buf[extentHead:size], nil
+	}
+	if cap(buf) < size {
+		grown := make([]byte, size+size/4)
+		copy(grown, buf[:got])
+		buf = grown
+	}
+	buf = buf[:size]
+	if err := l.readAt(buf[got:], at+int64(got)); err != nil {
+		return nil, err
+	}
+	return buf[extentHead:], nil
+}
+
+func (l *Lanes) fileOf(at int64) (*os.File, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.segs[at>>segmentShift]
+	if s == nil {
+		return nil, fs.ErrClosed
+	}
+	return s.file, nil
+}
+
+// readSome reads as much of p as there is.
+func (l *Lanes) readSome(p []byte, at int64) (int, error) {
+	f, err := l.fileOf(at)
+	if err != nil {
+		return 0, err
+	}
+	n, err := f.ReadAt(p, at&(segmentBytes-1))
+	if n > 0 {
+		err = nil
+	}
+	return n, err
+}
+
+func (l *Lanes) readAt(p []byte, at int64) error {
+	n, err := l.readSome(p, at)
+	if err == nil && n < len(p) {
+		err = fs.ErrInvalid
+	}
+	if err != nil {
+		return fmt.Errorf("read spool file: %w", err)
+	}
+	return nil
+}
