@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build test e2e torture bench fuzz fuzz-short lint gofmt check clean
+.PHONY: build test e2e release-gate torture bench fuzz fuzz-short lint gofmt check clean
 
 GOLANGCI_VERSION := v2.15.0
 FUZZTIME ?= 60s
@@ -18,6 +18,9 @@ test: ## unit and crash tests with the race detector
 
 e2e: ## the real binary against real components
 	e2e/run $(E2E_CASES)
+
+release-gate: ## before a release, alone on the machine: Trino reads what the daemon wrote (1 GB of downloads and disk, Java 24)
+	e2e/run --gate $(E2E_CASES)
 
 torture: build ## kill -9, failing S3 and power cuts; TORTURE_FLAGS='-kills 500 -seed 1'
 	cache=$$(e2e/components/install s3posix lossyfs); \

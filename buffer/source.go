@@ -240,3 +240,36 @@ func (s *Source) OldestMillis() int64 { return s.oldest.Load() }
 func (s *Source) Waits(pos record.Position) bool {
 	return s.log.Has(max(pos, record.Position(s.skipped.Load())))
 }
+
+// Walk reads the log put by put from a record on. It knows nothing of batches.
+func (s *Source) Walk(from record.Position) *Walk {
+	return &Walk{rd: s.log.NewReader(from), from: from}
+}
+
+// Walk goes through a log up to its durable end. Not safe for concurrent use.
+type Walk struct {
+	rd   *wal.Reader
+	from record.Position
+	end  int64 // where the last put ended
+}
+
+// Next calls begin with the next put's arrival (Unix ms) and where it begins and ends, then visit with each of its intact records from
+// the walk's beginning on. false: at the log's end; more may come. An error of visit ends the walk.
+func (w *Walk) Next(begin func(arrivalMillis, start, end int64), visit func(record.Record) error) (bool, error) {
+	f, err := w.rd.Next()
+	if errors.Is(err, io.EOF) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	w.end = f.EndOffset()
+	begin(f.ArrivalMillis(), f.Offset(), w.end)
+	return true, f.Records(max(w.from, f.First().Pos), f.Last(), visit)
+}
+
+// Mark is the next record to be read, and where it begins at the earliest.
+func (w *Walk) Mark() (record.Position, int64) { return max(w.from, w.rd.Position()), w.end }
+
+// Close lets go of the file.
+func (w *Walk) Close() { w.rd.Close() }

@@ -41,12 +41,14 @@ func (s *Stream) Check() []error {
 	}
 	s.Buffer.check(r, "buffer")
 	s.Buffer.checkSpace(r)
-	r.oneOf("format", s.Format, FormatJSON, FormatRaw)
+	s.checkFormat(r)
+	s.checkProcessors(r)
+	s.checkPartitioning(r)
 	checkCompression(r, s.Compression, s.CompressionLevel)
 	if s.Destination.S3 == nil {
 		r.add("destination", "is missing; write destination: {s3: {bucket: NAME}}")
 	} else {
-		r.under("destination.s3", s.Destination.S3.check(s.API != nil))
+		r.under("destination.s3", s.Destination.S3.check(s.API != nil, true))
 	}
 	checkRange(r, "retry.for", s.Retry.For, 0, maxRetry, "0s to 7200s")
 	s.Backup.check(r, s.API != nil)
@@ -106,7 +108,7 @@ func (b Backup) check(r *report, fromAPI bool) {
 	case b.S3 != nil && b.Mode == BackupNone:
 		r.add("backup.s3", "is used only with mode: failed (records that are set aside) or mode: all (every record)")
 	case b.S3 != nil:
-		r.under("backup.s3", b.S3.check(fromAPI))
+		r.under("backup.s3", b.S3.check(fromAPI, false))
 	case b.Mode == BackupAll:
 		r.add("backup.s3", "is missing; mode all needs s3: {bucket: NAME} for the copies")
 	}
@@ -138,12 +140,13 @@ var (
 )
 
 // check gives paths that begin at the section. Streams of the API may name any bucket that its pattern allows.
-func (s *S3) check(fromAPI bool) []error {
+// Whether partition expressions have their keys is the stream's to check, where there may be any.
+func (s *S3) check(fromAPI, mayPartition bool) []error {
 	r := &report{}
 	if err := checkBucket(s.Bucket, fromAPI); err != nil {
 		r.add("bucket", "%s", err)
 	}
-	s.checkPrefixes(r)
+	s.checkPrefixes(r, mayPartition)
 	s.checkService(r)
 	if s.FileExtension != "" && !extensionName.MatchString(s.FileExtension) {
 		r.add("file_extension", "%q is no extension; write a dot, then at most 127 of 0-9 a-z ! - _ . * ' ( )", clip(s.FileExtension))
@@ -194,19 +197,21 @@ func checkBucket(name string, fromAPI bool) error {
 }
 
 // checkPrefixes says which of the two texts is at fault.
-func (s *S3) checkPrefixes(r *report) {
+func (s *S3) checkPrefixes(r *report, mayPartition bool) {
 	main, err := prefix.Parse(s.Prefix, prefix.Main)
 	if err != nil {
 		r.add("prefix", "%s", constraint(err))
 		return
 	}
-	if err := prefix.Validate(s.Prefix, s.ErrorPrefix); err != nil {
-		switch {
-		case len(main.Partitions()) > 0:
-			r.add("prefix", "%s", constraint(err))
-		case s.ErrorPrefix == "":
+	keys := main.Keys()
+	if len(keys) > 0 && !mayPartition {
+		r.add("prefix", "%s: the copies of source records are not partitioned; use !{timestamp:...}", keys[0])
+		return
+	}
+	if err := prefix.Validate(s.Prefix, s.ErrorPrefix, len(keys) > 0); err != nil {
+		if s.ErrorPrefix == "" {
 			r.add("error_prefix", "%s; write one such as errors/!{firehose:error-output-type}/", constraint(err))
-		default:
+		} else {
 			r.add("error_prefix", "%s", constraint(err))
 		}
 	}

@@ -49,8 +49,8 @@ type Stream struct {
 	Partitioning     *Partitioning `json:",omitempty"` // how dynamic partitioning behaves; nil: its defaults
 	Format           string        // json (newline-delimited, YAML's default) | json-array | raw (the API's default) | parquet
 	Parquet          *Parquet      `json:",omitempty"` // with format parquet
-	Compression      string // none | gzip | snappy | hadoop-snappy | zip | zstd
-	CompressionLevel int    // 0: the codec's default
+	Compression      string        // none | gzip | snappy | hadoop-snappy | zip | zstd
+	CompressionLevel int           // 0: the codec's default
 	Destination      Destination
 	Retry            Retry
 	Backup           Backup
@@ -73,7 +73,7 @@ type Processor struct {
 	CloudWatchLogs  *CloudWatchLogs  `json:",omitempty"`
 	Deaggregate     *Deaggregate     `json:",omitempty"`
 	Partition       []PartitionQuery `json:",omitempty"` // in the order written
-	AppendDelimiter string           `json:",omitempty"`
+	AppendDelimiter string           `json:",omitempty"` // what is put behind each record
 }
 
 // CloudWatchLogs takes CloudWatch Logs payloads apart.
@@ -95,7 +95,7 @@ type PartitionQuery struct {
 
 // Partitioning says what dynamic partitioning does beside its keys.
 type Partitioning struct {
-	MaxActive int               `json:",omitempty"` // partitions open at once; the oldest is closed early. 0: no limit
+	MaxActive int               `json:",omitempty"` // partitions open at once, up to 1,000,000; the oldest is closed early. 0: no limit
 	Defaults  map[string]string `json:",omitempty"` // by key: in place of a missing, null or empty value
 	EventTime *EventTime        `json:",omitempty"` // for !{eventTime:...}
 }
@@ -103,15 +103,15 @@ type Partitioning struct {
 // EventTime is where a record says when it happened.
 type EventTime struct {
 	Field   string   // a jq path, such as .timestamp
-	Formats []string `json:",omitempty"` // java.time patterns, "millis" or "seconds"; none: ISO 8601, yyyy-MM-dd HH:mm:ss, and epoch seconds or milliseconds
+	Formats []string `json:",omitempty"` // patterns that prefix.TimeParser reads, "millis" or "seconds"; none: ISO 8601, yyyy-MM-dd HH:mm:ss, and epoch seconds or milliseconds
 }
 
 // Parquet says how records become Parquet files.
 type Parquet struct {
 	Schema       Schema
 	Compression  string // snappy (default) | gzip | zstd | none
-	PageSize     Bytes  // default 1MB
-	RowGroupSize Bytes  // of record bytes as received, default 64MB
+	PageSize     Bytes  // 64KB to 16MB, default 1MB
+	RowGroupSize Bytes  // 1MB to 1GB of record bytes as received, default 64MB
 	Dictionary   string // auto (default: per column, from a sample) | on | off
 	Writer       string // v1 (default) | v2
 	Timestamps   string // millis (default) | micros | nanos | int96
@@ -135,21 +135,21 @@ type SchemaColumn struct{ Name, Type string }
 // GlueTable is a table of the Glue Data Catalog.
 type GlueTable struct {
 	Catalog, Database, Table, Region, Endpoint string
-	Version                                    string // LATEST (default): follow the table
+	Version                                    string // a number, or LATEST (default): follow the table
 }
 
 // InferenceLimits bound an inferred schema.
 type InferenceLimits struct {
-	MaxColumns int // leaves, default 1000; records that would add more are set aside
-	MaxDepth   int // default 16; what lies deeper is kept as JSON text
+	MaxColumns int // leaves, 1 to 10,000, default 1000; records that would add more are set aside
+	MaxDepth   int // 1 to 32, default 16; what lies deeper is kept as JSON text
 }
 
 // JSONReading is how JSON becomes columns: Firehose's OpenX and Hive options.
 type JSONReading struct {
 	CaseSensitive     bool              `json:",omitempty"` // keys match columns only in the same case
 	DotsToUnderscores bool              `json:",omitempty"`
-	Keys              map[string]string `json:",omitempty"` // column name -> JSON key
-	TimestampFormats  []string          `json:",omitempty"` // java.time patterns, or "millis"; none: OpenX's inputs
+	Keys              map[string]string `json:",omitempty"` // column name, at any level -> JSON key
+	TimestampFormats  []string          `json:",omitempty"` // patterns that prefix.TimeParser reads, or "millis"; none: OpenX's inputs
 }
 
 // Buffer says when a batch closes and how much may wait.

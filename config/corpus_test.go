@@ -1,6 +1,8 @@
 package config
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -26,13 +28,18 @@ func corpus(t *testing.T, pattern string, least int) []string {
 	return files
 }
 
+// parseCorpus reads a file of testdata; its messages name it without the folder.
+func parseCorpus(name string, data []byte) (*Config, error) {
+	return parse(data, &reader{file: name, dir: "testdata", env: testEnv})
+}
+
 func TestGoodFiles(t *testing.T) {
 	for _, file := range corpus(t, "*.good.yml", 12) {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := Parse(data, filepath.Base(file), testEnv)
+		c, err := parseCorpus(filepath.Base(file), data)
 		if err != nil {
 			t.Errorf("%s: %v", file, err)
 			continue
@@ -40,6 +47,30 @@ func TestGoodFiles(t *testing.T) {
 		if errs := c.Check(); len(errs) > 0 {
 			t.Errorf("%s: the normalized configuration fails its checks: %v", file, errs)
 		}
+		for _, s := range c.Streams {
+			checkStored(t, s)
+		}
+	}
+}
+
+// checkStored: what is stored is what was read.
+func checkStored(t *testing.T, s Stream) {
+	t.Helper()
+	data, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Stream
+	if err := json.Unmarshal(data, &back); err != nil {
+		t.Fatal(err)
+	}
+	if errs := back.Check(); len(errs) > 0 || !back.SameOutput(s) || !s.SameOutput(back) {
+		t.Errorf("%s was stored as %s, which is not the same: %v", s.Name, data, errs)
+	}
+	back.Normalize()
+	back.Line = s.Line
+	if again, err := json.Marshal(back); err != nil || !bytes.Equal(again, data) {
+		t.Errorf("%s was stored as %s, and then as %s, %v", s.Name, data, again, err)
 	}
 }
 
@@ -58,7 +89,7 @@ func TestBadFiles(t *testing.T) {
 
 func checkBad(t *testing.T, name string, data []byte) {
 	t.Helper()
-	_, err := Parse(data, name, testEnv)
+	_, err := parseCorpus(name, data)
 	var problems Problems
 	if !errors.As(err, &problems) {
 		t.Fatalf("not refused: %v", err)

@@ -25,8 +25,10 @@ const (
 	ShutdownDeliver = "deliver"
 	ShutdownKeep    = "keep"
 
-	FormatJSON = "json"
-	FormatRaw  = "raw"
+	FormatJSON      = "json"
+	FormatJSONArray = "json-array"
+	FormatRaw       = "raw"
+	FormatParquet   = "parquet"
 
 	CompressionNone         = "none"
 	CompressionGzip         = "gzip"
@@ -73,11 +75,59 @@ func (s *Stream) Normalize() {
 		s.Buffer.MaxBacklog = defaultMaxBacklog
 	}
 	fillText(&s.Format, FormatJSON)
+	if s.Format == FormatParquet && s.Parquet == nil {
+		s.Parquet = &Parquet{}
+	}
+	if s.Parquet != nil {
+		s.Parquet.fill()
+	}
 	fillText(&s.Compression, CompressionNone)
 	if s.Destination.S3 != nil {
 		s.Destination.S3.fill()
 	}
 	s.Backup.fill()
+}
+
+// Defaults of format parquet.
+const (
+	defaultPageSize     = 1 * MB
+	defaultRowGroupSize = 64 * MB
+	defaultMaxColumns   = 1000
+	defaultMaxDepth     = 16
+)
+
+func (p *Parquet) fill() {
+	p.Schema.fill()
+	fillText(&p.Compression, CompressionSnappy)
+	fillText(&p.Dictionary, "auto")
+	fillText(&p.Writer, "v1")
+	fillText(&p.Timestamps, "millis")
+	fillText(&p.Unknown, "drop")
+	fillText(&p.Duplicates, "error")
+	if p.PageSize == 0 {
+		p.PageSize = defaultPageSize
+	}
+	if p.RowGroupSize == 0 {
+		p.RowGroupSize = defaultRowGroupSize
+	}
+}
+
+func (s *Schema) fill() {
+	if s.Columns == nil && s.Glue == nil && s.File == "" {
+		s.Infer = true
+	}
+	if s.Glue != nil {
+		fillText(&s.Glue.Version, glueLatest)
+	}
+	if !s.Infer {
+		return
+	}
+	if s.Limits.MaxColumns == 0 {
+		s.Limits.MaxColumns = defaultMaxColumns
+	}
+	if s.Limits.MaxDepth == 0 {
+		s.Limits.MaxDepth = defaultMaxDepth
+	}
 }
 
 func (b *Backup) fill() {

@@ -154,7 +154,7 @@ func (s *s3Shape) objects() (*S3, *APIError) {
 		FileExtension: orEmpty(s.FileExtension),
 		TimeZone:      orEmpty(s.CustomTimeZone),
 	}
-	if err := prefix.Validate(d.Prefix, d.ErrorPrefix); err != nil {
+	if err := prefix.Validate(d.Prefix, d.ErrorPrefix, false); err != nil {
 		return nil, invalidArgument("%s", err)
 	}
 	if _, err := d.Location(); err != nil {
@@ -210,6 +210,9 @@ func (s *s3Shape) refuse(api *APIFields) *APIError {
 			return notJSON(f.name + ".Enabled is not a boolean")
 		}
 		if on || !isBool && f.byDefault {
+			if wantsORC(f.given) {
+				return invalidArgument("OrcSerDe is not supported: no well-kept ORC writer for Go could be found; use ParquetSerDe")
+			}
 			return unsupportedFeature(f.name)
 		}
 		f.given["Enabled"] = false
@@ -219,6 +222,13 @@ func (s *s3Shape) refuse(api *APIFields) *APIError {
 		p["Processors"] = []any{}
 	}
 	return nil
+}
+
+// wantsORC says whether a conversion names the serializer of ORC.
+func wantsORC(conversion map[string]any) bool {
+	output, _ := conversion["OutputFormatConfiguration"].(map[string]any)
+	serializer, _ := output["Serializer"].(map[string]any)
+	return serializer["OrcSerDe"] != nil
 }
 
 func orEmpty(s *string) string {

@@ -19,7 +19,8 @@ type StreamMeta struct {
 
 // Describe is the DeliveryStreamDescription of a stream, ready to be written as JSON: all members
 // that the API requires, with the defaults that Firehose fills in. The stream may come from YAML: what only
-// the API names (roles) is made up then, and zstd, unknown there, shows as UNCOMPRESSED.
+// the API names (roles) is made up then, zstd, unknown there, shows as UNCOMPRESSED, and what has no place there
+// (inferred and inline schemas, defaults of partition keys, event times) is left out.
 func Describe(s Stream, meta StreamMeta) map[string]any {
 	s = normalized(s)
 	d := map[string]any{
@@ -72,9 +73,9 @@ func describeDestination(s Stream, arn string) map[string]any {
 		e["FileExtension"] = x
 	}
 	for name, v := range map[string]map[string]any{
-		"ProcessingConfiguration":           api.Processing,
-		"DynamicPartitioningConfiguration":  api.Partitioning,
-		"DataFormatConversionConfiguration": api.Conversion,
+		"ProcessingConfiguration":           firstOf(describeProcessors(s.Processors), api.Processing),
+		"DynamicPartitioningConfiguration":  firstOf(describePartitioning(s), api.Partitioning),
+		"DataFormatConversionConfiguration": firstOf(describeConversion(s.Parquet), api.Conversion),
 	} {
 		if v != nil {
 			e[name] = v

@@ -144,6 +144,10 @@ func TestCreateRefuses(t *testing.T) {
 		{createExtended(`,"ProcessingConfiguration":{"Enabled":"yes"}`), "SerializationException", "not a boolean"},
 		{createExtended(`,"DynamicPartitioningConfiguration":{"Enabled":true}`), invalid, "DynamicPartitioningConfiguration is not supported"},
 		{createExtended(`,"DataFormatConversionConfiguration":{}`), invalid, "DataFormatConversionConfiguration is not supported"},
+		{createExtended(`,"DataFormatConversionConfiguration":{"OutputFormatConfiguration":{"Serializer":{"ParquetSerDe":{}}}}`), invalid, "DataFormatConversionConfiguration is not supported"},
+		{createExtended(`,"DataFormatConversionConfiguration":{"OutputFormatConfiguration":{"Serializer":{"OrcSerDe":{}}}}`), invalid, "OrcSerDe is not supported: no well-kept ORC writer for Go could be found; use ParquetSerDe"},
+		{createExtended(`,"DataFormatConversionConfiguration":{"OutputFormatConfiguration":[]}`), invalid, "DataFormatConversionConfiguration is not supported"},
+		{createExtended(`,"Prefix":"!{eventTime:yyyy}/","ErrorOutputPrefix":"e/"`), invalid, "Dynamic Partitioning Namespaces can only be part of a prefix expression when Dynamic Partitioning is enabled."},
 		{createExtended(`,"EncryptionConfiguration":{"NoEncryptionConfig":"No"}`), validation, "[NoEncryption]"},
 		{createExtended(`,"EncryptionConfiguration":{"KMSEncryptionConfig":{}}`), validation, "aWSKMSKeyARN"},
 		{strings.Replace(createExtended(""), ":::lake", ":::..", 1), invalid, "no bucket name"},
@@ -198,4 +202,38 @@ func FuzzStreamFromCreate(f *testing.F) {
 			t.Fatal(jsonErr)
 		}
 	})
+}
+
+// TestDescribeFeatures: what only YAML can switch on shows as the API would say it.
+func TestDescribeFeatures(t *testing.T) {
+	processors, files := goodFile(t, "processors.good.yml"), goodFile(t, "parquet.good.yml")
+	for _, c := range []struct {
+		stream Stream
+		want   []string
+	}{
+		{streamNamed(t, processors, "everything"), []string{
+			`"ProcessingConfiguration":{"Enabled":true,"Processors":[` +
+				`{"Parameters":[{"ParameterName":"CompressionFormat","ParameterValue":"GZIP"}],"Type":"Decompression"},` +
+				`{"Parameters":[{"ParameterName":"DataMessageExtraction","ParameterValue":"true"}],"Type":"CloudWatchLogProcessing"},` +
+				`{"Parameters":[{"ParameterName":"SubRecordType","ParameterValue":"DELIMITED"},{"ParameterName":"Delimiter","ParameterValue":"IyMjIw=="}],"Type":"RecordDeAggregation"},` +
+				`{"Parameters":[{"ParameterName":"MetadataExtractionQuery","ParameterValue":"{customer:(.customer_id),y:(.ts|strftime(\"%Y\"))}"},{"ParameterName":"JsonParsingEngine","ParameterValue":"JQ-1.6"}],"Type":"MetadataExtraction"},` +
+				`{"Parameters":[{"ParameterName":"Delimiter","ParameterValue":"\n"}],"Type":"AppendDelimiterToRecord"}]}`,
+			`"DynamicPartitioningConfiguration":{"Enabled":true,"RetryOptions":{"DurationInSeconds":300}}`}},
+		{streamNamed(t, processors, "short"), []string{`{"ParameterName":"SubRecordType","ParameterValue":"JSON"}]`}},
+		{streamNamed(t, files, "defaults"), []string{
+			`"InputFormatConfiguration":{"Deserializer":{"OpenXJsonSerDe":{"CaseInsensitive":true,"ConvertDotsInJsonKeysToUnderscores":false}}}`,
+			`"ParquetSerDe":{"BlockSizeBytes":67108864,"Compression":"SNAPPY","EnableDictionaryCompression":true,"MaxPaddingBytes":0,"PageSizeBytes":1048576,"WriterVersion":"V1"}`,
+			`"CompressionFormat":"UNCOMPRESSED"`}},
+		{streamNamed(t, files, "columns"), []string{`{"HiveJsonSerDe":{"TimestampFormats":["millis","dd/MMM/yyyy:HH:mm:ss Z"]}}`, `"Compression":"UNCOMPRESSED"`, `"WriterVersion":"V2"`}},
+		{streamNamed(t, files, "glue"), []string{
+			`"SchemaConfiguration":{"CatalogId":"123456789012","DatabaseName":"lake","Region":"eu-west-1","TableName":"events","VersionId":"7"}`,
+			`"ColumnToJsonKeyMappings":{"id":"ID"}`}},
+	} {
+		got := describeJSON(t, c.stream)
+		for _, want := range c.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: Describe lacks %s:\n%s", c.stream.Name, want, got)
+			}
+		}
+	}
 }

@@ -1,22 +1,80 @@
 package config
 
-import "fmt"
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"hydrant/config/prefix"
+)
 
 // SameOutput says whether both specs write the same bytes under the same keys, so that a change from
-// one to the other needs no new version. How the destination is reached, when batches close, how much
-// may wait, and tags do not count.
+// one to the other needs no new version. How the destination is reached, when batches and partitions close, how much
+// may wait, the path of a schema file, and tags do not count.
 func (s Stream) SameOutput(o Stream) bool {
 	s, o = normalized(s), normalized(o)
 	if s.Format != o.Format || s.Compression != o.Compression || s.CompressionLevel != o.CompressionLevel {
 		return false
 	}
-	if !sameObjects(s.Destination.S3, o.Destination.S3) {
+	if !sameObjects(s.Destination.S3, o.Destination.S3) || !s.SameRecords(o) || !sameAsStored(s.Parquet.what(), o.Parquet.what()) {
 		return false
 	}
 	if a, b := s.Backup.writes(), o.Backup.writes(); a != b {
 		return false
 	}
 	return s.Backup.writes() == BackupNone || s.Backup.Compression == o.Backup.Compression && sameObjects(s.Backup.S3, o.Backup.S3)
+}
+
+// SameRecords says whether both specs make the same of a record before its format: the same records with the same
+// partition values in the same order, or the same failures. SameOutput implies it.
+func (s Stream) SameRecords(o Stream) bool {
+	return sameAsStored(s.steps(), o.steps())
+}
+
+// recordSteps is everything that decides what becomes of a record before its format.
+type recordSteps struct {
+	Processors []Processor       `json:",omitempty"`
+	Defaults   map[string]string `json:",omitempty"`
+	EventTime  *EventTime        `json:",omitempty"`
+	Keys       []prefix.Key      `json:",omitempty"` // their order is that of the values
+	Zone       string            `json:",omitempty"` // of event times
+}
+
+func (s Stream) steps() recordSteps {
+	w := recordSteps{Processors: s.Processors}
+	if p := s.Partitioning; p != nil {
+		w.Defaults, w.EventTime = p.Defaults, p.EventTime
+	}
+	d := s.Destination.S3
+	if d == nil {
+		return w
+	}
+	if main, err := prefix.Parse(d.Prefix, prefix.Main); err == nil {
+		w.Keys = main.Keys()
+	}
+	if slices.ContainsFunc(w.Keys, func(k prefix.Key) bool { return k.Namespace == prefix.EventTime }) {
+		w.Zone = d.TimeZone
+		fillText(&w.Zone, "UTC")
+	}
+	return w
+}
+
+// what is the part of the section that decides the bytes of files.
+func (p *Parquet) what() *Parquet {
+	if p == nil {
+		return nil
+	}
+	c := *p
+	c.Schema.File = ""
+	return &c
+}
+
+// sameAsStored compares what would be stored, so that an absent list is an empty one.
+func sameAsStored(a, b any) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
 // writes is the mode as far as it decides what is written: without a place of its own, mode failed is no backup.
@@ -31,15 +89,18 @@ func (b Backup) writes() string {
 func normalized(s Stream) Stream {
 	s.Destination.S3 = copyOf(s.Destination.S3)
 	s.Backup.S3 = copyOf(s.Backup.S3)
+	if s.Parquet = copyOf(s.Parquet); s.Parquet != nil {
+		s.Parquet.Schema.Glue = copyOf(s.Parquet.Schema.Glue)
+	}
 	s.Normalize()
 	return s
 }
 
-func copyOf(s *S3) *S3 {
-	if s == nil {
+func copyOf[T any](v *T) *T {
+	if v == nil {
 		return nil
 	}
-	c := *s
+	c := *v
 	return &c
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -31,16 +32,20 @@ func Load(file string) (*Config, error) {
 	return Parse(data, file, os.LookupEnv)
 }
 
-// Parse is Load for a file that was read already: name is for messages, env looks up variables.
-// An empty file is the same as Default.
+// Parse is Load for a file that was read already: name is for messages and the place from which the schema
+// files that it names are found, env looks up variables. An empty file is the same as Default.
 func Parse(data []byte, name string, env func(string) (string, bool)) (*Config, error) {
 	if len(data) > maxFileBytes {
 		return nil, Problems{{File: name, Message: "is larger than the limit " + Bytes(maxFileBytes).String()}}
 	}
-	r := &reader{file: name, env: env, places: map[string]*yaml.Node{}, bad: map[string]bool{}}
+	return parse(data, &reader{file: name, dir: filepath.Dir(name), env: env})
+}
+
+func parse(data []byte, r *reader) (*Config, error) {
+	r.places, r.bad, r.schemas = map[string]*yaml.Node{}, map[string]bool{}, map[string]schemaFile{}
 	root := r.document(data)
 	c := Default()
-	c.File = name
+	c.File = r.file
 	if root != nil {
 		r.config(root, c)
 	}
@@ -58,11 +63,13 @@ func Parse(data []byte, name string, env func(string) (string, bool)) (*Config, 
 // reader walks the nodes of one file and collects what is wrong.
 type reader struct {
 	file     string
+	dir      string // where paths in the file begin
 	env      func(string) (string, bool)
 	problems Problems
 	places   map[string]*yaml.Node // where each field's value stands
 	bad      map[string]bool       // fields that were not read; checks of them would only repeat
 	visited  int
+	schemas  map[string]schemaFile // by path
 }
 
 // maxVisited bounds the values of a file with its aliases followed, so that a few

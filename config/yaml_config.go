@@ -102,7 +102,7 @@ func newStream() Stream {
 }
 
 func (r *reader) stream(n *yaml.Node, path string, st *Stream) {
-	s := r.section(n, path, "name", "source", "buffer", "processors", "format", "parquet", "compression",
+	s := r.section(n, path, "name", "source", "buffer", "processors", "partitioning", "format", "parquet", "compression",
 		"compression_level", "destination", "retry", "backup", "tags")
 	if s == nil {
 		if !r.bad[path] {
@@ -112,9 +112,9 @@ func (r *reader) stream(n *yaml.Node, path string, st *Stream) {
 	}
 	s.text("name", &st.Name)
 	s.text("format", &st.Format)
-	s.unsupportedValue("format", "parquet", "use json or raw")
-	s.unsupported("parquet", "remove it")
-	s.processors()
+	s.processors(st)
+	s.partitioning(st)
+	s.parquet(st)
 	s.text("compression", &st.Compression)
 	s.integer("compression_level", &st.CompressionLevel)
 	s.source()
@@ -131,21 +131,6 @@ func (r *reader) stream(n *yaml.Node, path string, st *Stream) {
 	}
 	s.backup(&st.Backup)
 	s.tags(st)
-}
-
-func (s *section) processors() {
-	n, ok := s.values["processors"]
-	if !ok {
-		return
-	}
-	path := s.sub("processors")
-	switch n = s.r.resolve(n, path); {
-	case n == nil || isNull(n):
-	case n.Kind != yaml.SequenceNode:
-		s.r.fail(n, path, "is %s; write a list", kindName(n))
-	case len(n.Content) > 0:
-		s.r.fail(n.Content[0], path, "not supported by this version; remove them")
-	}
 }
 
 // source must name exactly one kind when it is written.
@@ -246,14 +231,12 @@ func (s *section) tags(st *Stream) {
 	if !ok {
 		return
 	}
-	path := s.sub("tags")
-	if n = s.r.mapping(n, path); n == nil {
+	st.Tags = map[string]string{}
+	t := s.r.free(n, s.sub("tags"))
+	if t == nil {
 		return
 	}
-	t := &section{r: s.r, path: path, values: map[string]*yaml.Node{}, keys: map[string]*yaml.Node{}}
-	t.collect(n, 0)
-	st.Tags = map[string]string{}
-	for k := range t.values {
+	for _, k := range t.order {
 		if _, v, ok := t.scalar(k); ok {
 			st.Tags[k] = v
 		}

@@ -14,16 +14,15 @@ type section struct {
 	path   string
 	values map[string]*yaml.Node
 	keys   map[string]*yaml.Node
+	order  []string // the keys as they are written, merged ones behind
 }
 
 // section reads a mapping that may hold the legal keys; any other is reported. nil: there is none.
 func (r *reader) section(n *yaml.Node, path string, legal ...string) *section {
-	n = r.mapping(n, path)
-	if n == nil {
+	s := r.free(n, path)
+	if s == nil {
 		return nil
 	}
-	s := &section{r: r, path: path, values: map[string]*yaml.Node{}, keys: map[string]*yaml.Node{}}
-	s.collect(n, 0)
 	for name, key := range s.keys {
 		if !slices.Contains(legal, name) {
 			hint := didYouMean(name, legal)
@@ -33,6 +32,17 @@ func (r *reader) section(n *yaml.Node, path string, legal ...string) *section {
 			r.fail(key, s.sub(name), "unknown key%s", hint)
 		}
 	}
+	return s
+}
+
+// free reads a mapping whose keys are the user's. nil: there is none.
+func (r *reader) free(n *yaml.Node, path string) *section {
+	n = r.mapping(n, path)
+	if n == nil {
+		return nil
+	}
+	s := &section{r: r, path: path, values: map[string]*yaml.Node{}, keys: map[string]*yaml.Node{}}
+	s.collect(n, 0)
 	return s
 }
 
@@ -87,6 +97,7 @@ func (s *section) collect(n *yaml.Node, depth int) {
 			continue // merged in, and the section has its own
 		}
 		s.values[key.Value], s.keys[key.Value] = value, key
+		s.order = append(s.order, key.Value)
 		s.r.places[s.sub(key.Value)] = value
 	}
 	for _, m := range merges {
@@ -215,15 +226,6 @@ func (s *section) boolean(key string, to **bool) {
 func (s *section) unsupported(key, instead string) {
 	if k, ok := s.keys[key]; ok {
 		s.r.fail(k, s.sub(key), "not supported by this version; %s", instead)
-	}
-}
-
-// unsupportedValue is unsupported for one value of a key.
-func (s *section) unsupportedValue(key, value, instead string) {
-	if n, ok := s.values[key]; ok {
-		if n = s.r.resolve(n, s.sub(key)); n != nil && n.Kind == yaml.ScalarNode && n.Value == value {
-			s.r.fail(n, s.sub(key), "%s is not supported by this version; %s", value, instead)
-		}
 	}
 }
 

@@ -3,18 +3,19 @@ package delivery
 import (
 	"context"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
+	"hydrant/delivery/journal"
+	"hydrant/internal/spool"
 	"hydrant/record"
 )
 
-func putUint64(b []byte, v uint64) { binary.LittleEndian.PutUint64(b, v) }
-func putUint32(b []byte, v uint32) { binary.LittleEndian.PutUint32(b, v) }
-
-// build reads the entry's records and encodes them into a spool.
+// build reads the entry's records and encodes them into a spool. What it finds out on the way is settled afterwards.
 func (w *work) build(ctx context.Context) error {
 	spec, err := w.r.opt.Specs.Spec(w.e.Version)
 	if err != nil {
@@ -25,54 +26,176 @@ func (w *work) build(ctx context.Context) error {
 		return err
 	}
 	defer w.r.opt.Slots.Release(1)
+	schema := w.schema()
+	err = w.encode(ctx, schema)
+	if errors.Is(err, ErrSchema) {
+		if schema, err = w.learn(ctx); err == nil {
+			err = w.encode(ctx, schema)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	if w.learned = 0; spec.Schemas != nil && w.e.SetAside == "" && w.e.Schema == 0 {
+		w.learned = schema.Number
+	}
+	return nil
+}
+
+// schema is what the first attempt to encode is made with.
+func (w *work) schema() Schema {
+	switch {
+	case w.spec.Schemas == nil:
+		return Schema{}
+	case w.e.Schema > 0:
+		return Schema{Number: w.e.Schema}
+	case w.e.SetAside != "":
+		return Schema{Number: w.spec.Schemas.Latest()}
+	}
+	return Schema{Number: w.spec.Schemas.Latest(), Growing: true}
+}
+
+// learn widens the schema by the entry's records.
+func (w *work) learn(ctx context.Context) (Schema, error) {
+	d, err := w.r.deriver(&w.e, w.lane)
+	if err != nil {
+		return Schema{}, err
+	}
+	n, err := w.spec.Schemas.Learn(func(visit func([]byte) error) error {
+		return d.each(ctx, w.e.Batch.Last.Pos, func(_ source, x *record.Derived) error {
+			if x.Failure != nil {
+				return nil
+			}
+			return visit(x.Data)
+		})
+	})
+	return Schema{Number: n}, err
+}
+
+// encode writes the object and its identity. Records that cannot be part of it are noted in w.failed.
+func (w *work) encode(ctx context.Context, schema Schema) error {
+	w.release()
+	w.failed = nil
 	w.spool = w.r.opt.NewSpool()
-	enc, err := w.encoder()
+	enc, err := w.encoder(schema)
 	if err != nil {
 		return err
 	}
-	var id identity
-	err = w.r.opt.Source.Read(ctx, w.e.Batch.First.Pos, w.e.Batch.Last.Pos, func(rec record.Record) error {
-		id.add(rec)
-		return enc.write(rec)
+	d, err := w.r.deriver(&w.e, w.lane)
+	if err != nil {
+		return errors.Join(err, enc.Close())
+	}
+	id := identity{scattered: w.e.Scattered}
+	err = d.each(ctx, w.e.Batch.Last.Pos, func(src source, x *record.Derived) error {
+		switch failure, err := enc.write(x); {
+		case err != nil:
+			return err
+		case failure != nil:
+			w.fail(x, failure)
+		default:
+			id.add(src, x)
+		}
+		return nil
 	})
 	if cerr := enc.Close(); err == nil {
 		err = cerr
 	}
+	if err == nil {
+		err = enc.check(w.spool)
+	}
 	if err != nil {
-		return fmt.Errorf("encode: %w", err)
+		return err
 	}
 	w.object = &record.Object{
 		Bucket: w.e.Bucket, Key: w.e.Key, Body: w.spool.Reader(), Size: w.spool.Size(),
 		ContentType: "application/octet-stream", Identity: id.of(w.r, &w.e),
 	}
 	if w.e.SetAside == "" {
-		w.object.ContentEncoding = spec.ContentEncoding
+		w.object.ContentEncoding = w.spec.ContentEncoding
 	}
 	return nil
 }
 
-type recordEncoder interface {
-	write(record.Record) error
-	Close() error
+// fail notes a record that goes to the error prefix.
+func (w *work) fail(x *record.Derived, f *record.Failure) {
+	if w.failed == nil {
+		w.failed = map[string]*failed{}
+	}
+	of := w.failed[f.Type]
+	if of == nil {
+		of = &failed{set: journal.NewSet(), code: f.Code, message: f.Message}
+		w.failed[f.Type] = of
+	}
+	of.set.Add(x.Pos, x.Sub)
 }
 
-func (w *work) encoder() (recordEncoder, error) {
-	if w.e.SetAside != "" {
-		return &errorEncoder{w: w.spool, code: w.e.Code, message: w.e.Message, ended: w.e.Batch.ArrivalMillis}, nil
+// failed are the records of one error type, and what the first of them suffers from.
+type failed struct {
+	set           *journal.Set
+	code, message string
+}
+
+// failedTypes are the error types that were met, in a fixed order.
+func (w *work) failedTypes() []string { return slices.Sorted(maps.Keys(w.failed)) }
+
+// judgedLives is how many processes may end while they say what is wrong with records; then they are set aside with one reason for all.
+const judgedLives = 4 * maxLives
+
+type recordEncoder interface {
+	// write returns a failure for a record that is left out, or a final error.
+	write(x *record.Derived) (*record.Failure, error)
+	Close() error
+	// check reads the closed object once more.
+	check(s *spool.Buffer) error
+}
+
+func (w *work) encoder(schema Schema) (recordEncoder, error) {
+	if w.e.SetAside == "" {
+		enc, err := w.spec.NewEncoder(w.spool, objectUUID(&w.e), schema)
+		return plainEncoder{enc}, err
 	}
-	enc, err := w.spec.NewEncoder(w.spool, objectUUID(&w.e))
-	return plainEncoder{enc}, err
+	x := &errorEncoder{w: w.spool, code: w.e.Code, message: w.e.Message, ended: w.e.Batch.ArrivalMillis}
+	if w.e.SetAside == record.ConversionFailed && w.e.Attempts < judgedLives {
+		judge, err := w.spec.NewEncoder(io.Discard, "", schema)
+		if err != nil {
+			return nil, err
+		}
+		x.judge = judge
+	}
+	return x, nil
 }
 
 type plainEncoder struct{ Encoder }
 
-func (p plainEncoder) write(rec record.Record) error { return p.Encoder.Write(rec.Data) }
+func (p plainEncoder) write(x *record.Derived) (*record.Failure, error) {
+	if x.Failure != nil {
+		return x.Failure, nil
+	}
+	return failureOf(p.Encoder.Write(x.Data))
+}
+
+func (p plainEncoder) check(s *spool.Buffer) error {
+	if c, ok := p.Encoder.(Checker); ok {
+		return c.Check(s.Reader(), s.Size())
+	}
+	return nil
+}
+
+// failureOf tells what concerns one record from what ends the object.
+func failureOf(err error) (*record.Failure, error) {
+	var f *record.Failure
+	if err != nil && errors.As(err, &f) {
+		return f, nil
+	}
+	return nil, err
+}
 
 // errorEncoder writes Firehose's error records: one JSON object a line, the raw bytes in base64, never compressed.
 type errorEncoder struct {
 	w             io.Writer
 	code, message string
 	ended         int64
+	judge         Encoder // says once more what is wrong with a record that was not converted; nil: nobody does
 	line          []byte
 }
 
@@ -82,21 +205,47 @@ type ErrorRecord struct {
 	ArrivalTimestamp       int64  `json:"arrivalTimestamp"` // Unix ms
 	ErrorCode              string `json:"errorCode"`
 	ErrorMessage           string `json:"errorMessage"`
+	LastErrorCode          string `json:"lastErrorCode,omitempty"` // of format conversion, whose fields Firehose names in both ways
+	LastErrorMessage       string `json:"lastErrorMessage,omitempty"`
 	AttemptEndingTimestamp int64  `json:"attemptEndingTimestamp"` // Unix ms
 	RawData                string `json:"rawData"`                // base64
+	SequenceNumber         string `json:"sequenceNumber,omitempty"`
+	SubSequenceNumber      *int   `json:"subSequenceNumber,omitempty"` // of a record that processors took apart
 }
 
-func (x *errorEncoder) write(rec record.Record) error {
-	b, err := json.Marshal(ErrorRecord{
-		AttemptsMade: 1, ArrivalTimestamp: rec.ArrivalMillis, ErrorCode: x.code, ErrorMessage: x.message,
-		AttemptEndingTimestamp: x.ended, RawData: base64.StdEncoding.EncodeToString(rec.Data),
-	})
+func (x *errorEncoder) write(d *record.Derived) (*record.Failure, error) {
+	line := ErrorRecord{
+		AttemptsMade: 1, ArrivalTimestamp: d.ArrivalMillis, ErrorCode: x.code, ErrorMessage: x.message,
+		AttemptEndingTimestamp: x.ended, RawData: base64.StdEncoding.EncodeToString(d.Raw),
+	}
+	if d.Failure != nil {
+		line.ErrorCode, line.ErrorMessage = d.Failure.Code, d.Failure.Message
+	} else if x.judge != nil {
+		f, err := failureOf(x.judge.Write(d.Data))
+		if err != nil && !errors.Is(err, ErrSchema) {
+			return nil, err
+		}
+		if f != nil {
+			line.ErrorCode, line.ErrorMessage = f.Code, f.Message
+		}
+		line.LastErrorCode, line.LastErrorMessage = line.ErrorCode, line.ErrorMessage
+		sub := int(d.Sub)
+		line.SequenceNumber, line.SubSequenceNumber = fmt.Sprint(d.Pos), &sub
+	}
+	b, err := json.Marshal(line)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	x.line = append(append(x.line[:0], b...), '\n')
 	_, err = x.w.Write(x.line)
-	return err
+	return nil, err
 }
 
-func (x *errorEncoder) Close() error { return nil }
+func (x *errorEncoder) check(*spool.Buffer) error { return nil }
+
+func (x *errorEncoder) Close() error {
+	if x.judge != nil {
+		_ = x.judge.Close() // it writes to nowhere
+	}
+	return nil
+}

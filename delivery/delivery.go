@@ -6,6 +6,7 @@ package delivery
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"io"
 	"log/slog"
 	"sync"
@@ -16,6 +17,7 @@ import (
 
 	"hydrant/config/prefix"
 	"hydrant/delivery/journal"
+	"hydrant/internal/spool"
 	"hydrant/record"
 )
 
@@ -30,6 +32,26 @@ type Source interface {
 	Waits(pos record.Position) bool
 	// Reset forgets the batch in progress. Called by the goroutine that calls Next.
 	Reset()
+	// Walk reads put by put, from the record at from on.
+	Walk(from record.Position) Walk
+}
+
+// Walk goes through a log. Not safe for concurrent use.
+type Walk interface {
+	// Next calls begin with the next put's arrival (Unix ms) and where it begins and ends in the log, then visit with every intact record of
+	// it that is at or behind the beginning; false: at the log's end, more may come. An error of either comes back as it is, and the
+	// walk is over.
+	Next(begin func(arrivalMillis, start, end int64), visit func(record.Record) error) (ok bool, err error)
+	// Mark is the next record to be read, and where its put begins: everything before it was visited or is unreadable.
+	Mark() (record.Position, int64)
+	Close()
+}
+
+// Stage turns records into what is delivered. Not safe for concurrent use.
+type Stage interface {
+	// Derive calls emit for each record that rec becomes, numbered from 0, in order; one that cannot be processed carries its
+	// failure. The same record always becomes the same. It returns emit's error alone.
+	Derive(rec record.Record, emit func(*record.Derived) error) error
 }
 
 // Sink is an object store. One attempt each, no retry inside. Safe for concurrent use.
@@ -41,11 +63,21 @@ type Sink interface {
 	Head(ctx context.Context, bucket, key string) (found *record.Identity, exists bool, err error)
 }
 
+// ErrSchema is what an Encoder answers to a record that the learned schema has no room for yet. Nothing of it was written.
+var ErrSchema = errors.New("the schema has no room for a record")
+
 // Encoder turns records into the bytes of one object. Not safe for concurrent use.
 type Encoder interface {
+	// Write adds a record. A *record.Failure, wrapped or not, means that nothing of this one record was written and that the object
+	// goes on without it. Any other error is final.
 	Write(data []byte) error
 	// Close writes what is left and ends the object; the writer underneath stays open.
 	Close() error
+}
+
+// Checker is an Encoder that reads its finished object once more before it is offered.
+type Checker interface {
+	Check(body io.ReaderAt, size int64) error
 }
 
 // Spec is what to write: where, under which names, in which form. It belongs to one version of a stream and never changes.
@@ -59,7 +91,30 @@ type Spec struct {
 	Extension       string
 	ContentEncoding string
 	// NewEncoder starts an object. name is unique to the object, for containers that name their entries.
-	NewEncoder func(w io.Writer, name string) (Encoder, error)
+	NewEncoder func(w io.Writer, name string, schema Schema) (Encoder, error)
+	// Schemas is where the format's schema is learned; nil: the format needs none, or has one of its own.
+	Schemas Schemas
+	// NewStage makes what turns records into what is delivered; nil: every record is delivered as it came.
+	NewStage func() (Stage, error)
+	// Partitioned: the stage names a partition for each record, and each partition has its own objects.
+	Partitioned bool
+	MaxActive   int // partitions open at once, 0 for any number
+}
+
+// Schema is which learned schema an object is written under, 0 for the first that is to be learned. Growing: records that it has no
+// room for may still widen it; else they are failures.
+type Schema struct {
+	Number  int
+	Growing bool
+}
+
+// Schemas keeps the schemas that were learned from a stream's records. Safe for concurrent use.
+type Schemas interface {
+	Latest() int
+	// Learn widens the latest schema until every record that read yields fits it, if it can; it is durable before Learn returns.
+	Learn(read func(visit func(data []byte) error) error) (number int, err error)
+	// Folder goes between prefix and name of the objects written under a schema: readers of one folder find types that agree.
+	Folder(number int) string
 }
 
 // Specs keeps every spec version that an open entry may need.
@@ -70,12 +125,10 @@ type Specs interface {
 	Spec(version int) (*Spec, error)
 }
 
-// Spool takes the encoded form of an object: in memory while small, in a disposable file when not.
-type Spool interface {
-	io.Writer
-	Size() int64
-	Reader() io.ReadSeeker
-	Close() error
+// Limits say when a partition's object closes, whichever is reached first.
+type Limits struct {
+	Size     int64         // record bytes
+	Interval time.Duration // from the arrival of the first record
 }
 
 // Options of a Runner. All but Metrics, Logger and Advance are required.
@@ -89,7 +142,10 @@ type Options struct {
 	// Sink is asked before each call. Objects go where the newest configuration says (version 0), whatever the version they are
 	// written under; whether one arrived is asked of its version's own store, too.
 	Sink     func(version int) Sink
-	NewSpool func() Spool
+	NewSpool func() *spool.Buffer // takes the encoded form of an object
+	// Limits and NewLanes are for partitions alone.
+	Limits   func() Limits
+	NewLanes func() *spool.Lanes
 	// Advance is told how far this reader has come, after each entry that ended and when nothing is left to do (idle).
 	// What it frees must first be made durable with Journal.Sync.
 	Advance func(idle bool)
@@ -117,6 +173,9 @@ type Runner struct {
 	bell  chan struct{}   // holds a token after a wake
 	next  record.Position // of the batch to be closed next; the loop's own
 	state stateBoard
+	tries *semaphore.Weighted // attempts at objects of partitions
+
+	partitions, oldest atomic.Int64 // open partitions, and the arrival of their oldest record
 
 	// Where nobody may read whose object stands under a key, the keys of new batches carry a random word of this life: a log that was
 	// restored from a copy must not meet its other self there. salted is set when that is known to be so.
@@ -137,7 +196,8 @@ func New(opt Options) *Runner {
 	if opt.Metrics == nil {
 		opt.Metrics = NewMetrics(nil)
 	}
-	r := &Runner{opt: opt, flush: make(chan struct{}), bell: make(chan struct{}, 1), next: opt.Journal.Closed().Pos, salt: rand.Text()}
+	r := &Runner{opt: opt, flush: make(chan struct{}), bell: make(chan struct{}, 1), next: opt.Journal.Closed().Pos, salt: rand.Text(),
+		tries: semaphore.NewWeighted(partitionAttempts)}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	for _, e := range opt.Journal.Pending() {
 		if e.Salt != "" {
@@ -167,15 +227,20 @@ func (r *Runner) Wake() {
 	}
 	if r.running {
 		r.again = true
-		select {
-		case r.bell <- struct{}{}:
-		default:
-		}
+		r.ring()
 		return
 	}
 	r.running = true
 	r.ended = make(chan struct{})
 	go r.loop(r.ended)
+}
+
+// ring makes the loop look around.
+func (r *Runner) ring() {
+	select {
+	case r.bell <- struct{}{}:
+	default:
+	}
 }
 
 // Flush closes open batches at the log's end at once, now and from now on.
@@ -201,7 +266,7 @@ func (r *Runner) idle() <-chan struct{} {
 
 // Drained says that everything the log holds is delivered or set aside.
 func (r *Runner) Drained() bool {
-	return len(r.opt.Journal.Pending()) == 0 && !r.opt.Source.Waits(r.opt.Journal.Closed().Pos)
+	return len(r.opt.Journal.Pending()) == 0 && !r.opt.Source.Waits(r.opt.Journal.Settled().Pos)
 }
 
 // Drain flushes and waits until everything is delivered or ctx ends.

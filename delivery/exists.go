@@ -3,9 +3,6 @@ package delivery
 import (
 	"errors"
 
-	"github.com/cespare/xxhash/v2"
-
-	"hydrant/delivery/journal"
 	"hydrant/record"
 )
 
@@ -34,19 +31,17 @@ func (w *work) isPrefix(f *record.Identity) bool {
 		f.Partition != mine.Partition || f.Last.Pos >= mine.Last.Pos {
 		return false
 	}
-	id := identity{}
-	err := w.r.opt.Source.Read(w.r.ctx, mine.First.Pos, f.Last.Pos, func(rec record.Record) error {
-		id.add(rec)
-		return nil
-	})
-	return err == nil && id.count == f.Count && id.sum() == f.Digest && id.last == f.Last
+	id, err := w.identify(w.r.ctx, f.Last.Pos)
+	return err == nil && id.count == f.Count && id.sum() == f.Digest
 }
 
 // adopt takes the object's records as delivered; the rest becomes an entry of its own.
 func (w *work) adopt(f *record.Identity) bool {
 	rest := partCount{}
 	err := w.r.opt.Source.Read(w.r.ctx, f.Last.Pos+1, w.e.Batch.Last.Pos, func(rec record.Record) error {
-		rest.add(rec)
+		if w.e.HasAny(rec.Pos) {
+			rest.add(rec)
+		}
 		return nil
 	})
 	if err != nil {
@@ -57,10 +52,12 @@ func (w *work) adopt(f *record.Identity) bool {
 	if e.Batch.Count == 0 {
 		return w.delivered(0)
 	}
-	if w.into, err = w.r.split(w.spec, w.e.N, e); err != nil {
+	into, err := w.r.split(w.spec, w.e.N, e)
+	if err != nil {
 		w.r.opt.Logger.Error("the journal cannot be written", "batch", w.e.N, "err", err)
 		return false
 	}
+	w.into = append(w.into, into...)
 	w.r.opt.Logger.Warn("an object that an earlier life wrote holds the beginning of this batch; the rest is delivered by itself",
 		"batch", w.e.N, "key", w.e.Key, "delivered_to", f.Last.Pos)
 	return true
@@ -85,41 +82,4 @@ func (w *work) conflict(out record.Outcome) bool {
 	}
 	w.renamed(e)
 	return false
-}
-
-// identity gathers what says which records an object holds.
-type identity struct {
-	h           xxhash.Digest
-	begun       bool
-	count       int
-	first, last record.ID
-}
-
-func (i *identity) add(rec record.Record) {
-	if !i.begun {
-		i.h.Reset()
-		i.begun = true
-		i.first = rec.ID
-	}
-	var head [12]byte
-	putUint64(head[:], uint64(rec.Pos))
-	putUint32(head[8:], uint32(len(rec.Data)))
-	_, _ = i.h.Write(head[:])
-	_, _ = i.h.Write(rec.Data)
-	i.last = rec.ID
-	i.count++
-}
-
-func (i *identity) sum() uint64 {
-	if !i.begun {
-		i.h.Reset()
-	}
-	return i.h.Sum64()
-}
-
-func (i *identity) of(r *Runner, e *journal.Entry) record.Identity {
-	return record.Identity{
-		Stream: r.opt.Stream, Role: role(e), Version: e.Version, Partition: e.Partition,
-		First: i.first, Last: i.last, Count: i.count, Digest: i.sum(),
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hydrant/delivery/journal"
+	"hydrant/internal/spool"
 	"hydrant/record"
 )
 
@@ -17,13 +18,16 @@ const maxLives = 3
 const headPatience = 20
 
 // rejectedType is the error type of records whose object S3 will never take.
-const rejectedType = "s3-failed"
+const rejectedType = record.DestinationFailed
 
 // life is one process's work on one entry and on what it turned into (halves, an error object, the rest of an adopted one).
 // It ends with all of it done, or with the runner stopped. claimed: the journal knows already that this process works on it.
-func (r *Runner) life(e journal.Entry, claimed bool) {
+func (r *Runner) life(e journal.Entry, claimed bool) { r.lifeFrom(e, claimed, nil) }
+
+// lifeFrom is life with the records at hand: lane holds those of the entry, and so those of whatever it turns into.
+func (r *Runner) lifeFrom(e journal.Entry, claimed bool, lane *chunk) {
 	for queue := []journal.Entry{e}; len(queue) > 0 && r.ctx.Err() == nil; claimed = false {
-		into := r.deliver(queue[0], claimed)
+		into := r.deliver(queue[0], claimed, lane)
 		queue = append(into, queue[1:]...)
 		if r.opt.Advance != nil {
 			r.opt.Advance(false)
@@ -32,7 +36,7 @@ func (r *Runner) life(e journal.Entry, claimed bool) {
 }
 
 // deliver tries an entry until it is done or replaced by others, which it returns.
-func (r *Runner) deliver(e journal.Entry, claimed bool) (into []journal.Entry) {
+func (r *Runner) deliver(e journal.Entry, claimed bool, lane *chunk) (into []journal.Entry) {
 	defer r.state.forget(e.N)
 	if !claimed {
 		var mine bool
@@ -40,15 +44,24 @@ func (r *Runner) deliver(e journal.Entry, claimed bool) (into []journal.Entry) {
 			return into
 		}
 	}
-	w := &work{r: r, e: e}
+	w := &work{r: r, e: e, lane: lane}
 	defer w.release()
 	if w.formerArrived() {
 		w.delivered(0)
 		return nil
 	}
+	return w.run()
+}
+
+// run attempts until the entry is done or replaced.
+func (w *work) run() (into []journal.Entry) {
+	r := w.r
 	for attempt := 1; r.ctx.Err() == nil; attempt++ {
-		out := w.attempt(r.ctx)
+		out, over := w.attempt(r.ctx)
 		w.survived()
+		if over {
+			return w.into
+		}
 		if r.ctx.Err() != nil && out.Kind != record.Delivered {
 			return nil
 		}
@@ -119,14 +132,18 @@ func (w *work) survived() {
 type work struct {
 	r      *Runner
 	e      journal.Entry
+	lane   *chunk // where the records are at hand, nil: in the log
 	object *record.Object
-	spool  Spool
+	spool  *spool.Buffer
 	spec   *Spec
 	began  time.Time // of the attempt
 	tries  int       // of this key, in this life
 	// repeated: another life worked on this key before; sent: an attempt of this one may have reached the store
 	repeated, sent bool
-	into           []journal.Entry
+	// Found out by building, to be settled before the object is offered:
+	learned int                // the schema it is written under, 0 when that is journaled or none
+	failed  map[string]*failed // by error type
+	into    []journal.Entry    // what the entry turned into, beside itself
 }
 
 func (w *work) release() {
@@ -136,21 +153,34 @@ func (w *work) release() {
 	}
 }
 
-// attempt builds the object if that was not done yet, and offers it to the sink once.
-func (w *work) attempt(ctx context.Context) record.Outcome {
+// attempt builds the object if that was not done yet, settles what that brought to light, and offers it to the sink once.
+func (w *work) attempt(ctx context.Context) (out record.Outcome, over bool) {
 	w.r.state.attempt(w.e)
+	if w.e.Scattered {
+		if w.r.tries.Acquire(ctx, 1) != nil {
+			return record.Outcome{Kind: record.Retry, Err: ctx.Err(), Unsent: true}, false
+		}
+		defer w.r.tries.Release(1)
+	}
 	if w.object == nil {
-		if err := w.build(ctx); err != nil {
+		over, err := false, w.build(ctx)
+		if err == nil {
+			over, err = w.settle()
+		}
+		if err != nil {
 			w.release()
-			return record.Outcome{Kind: record.Retry, Code: "Hydrant.EncodeFailed", Err: err, Unsent: true}
+			return record.Outcome{Kind: record.Retry, Code: "Hydrant.EncodeFailed", Err: err, Unsent: true}, over
+		}
+		if over {
+			return out, true
 		}
 	}
 	w.began = time.Now()
 	if w.object.Identity.Count == 0 {
-		return record.Outcome{Kind: record.Delivered} // nothing readable is left of the range: the damage was reported
+		return record.Outcome{Kind: record.Delivered}, false // nothing readable is left of the range: the damage was reported
 	}
 	w.tries++
-	return w.r.opt.Sink(newest).Put(ctx, w.object)
+	return w.r.opt.Sink(newest).Put(ctx, w.object), false
 }
 
 // judge acts on an outcome; true means that this life is over.
@@ -172,22 +202,24 @@ func (w *work) judge(out record.Outcome, attempt int) bool {
 // a single record and is an error object already must find a place as it is: it is tried again, loudly.
 func (w *work) rejected(out record.Outcome) (over bool) {
 	log := w.r.opt.Logger.With("batch", w.e.N, "key", w.e.Key, "code", out.Code)
+	var into []journal.Entry
 	var err error
 	switch {
 	case w.e.Batch.Count > 1 && w.e.Batch.First.Pos < w.e.Batch.Last.Pos && w.tooLarge(out):
 		log.Warn("the destination takes no object of this size; it is sent in halves", "bytes", w.object.Size, "err", out.Err)
-		w.into, err = w.r.shrink(w.spec, &w.e)
+		into, err = w.r.shrink(w.spec, &w.e)
 	case w.e.SetAside != "":
 		log.Error("the destination refuses an error object; its records wait until it takes it", "err", out.Err)
 		return false
 	default:
 		log.Error("the destination will never take this object; its records go to the error prefix", "err", out.Err)
-		w.into, err = w.r.setAside(w.spec, w.e, rejectedType, out.Code, errText(out.Err))
+		into, err = w.r.setAside(w.spec, w.e, rejectedType, out.Code, errText(out.Err))
 	}
 	if err != nil {
 		log.Error("the records of a refused object cannot be given another form yet", "err", err)
 		return false
 	}
+	w.into = append(w.into, into...)
 	return true
 }
 
@@ -224,6 +256,9 @@ func (w *work) retryLater(out record.Outcome, attempt int, wait time.Duration) b
 	if attempt >= 2 {
 		w.moveToNewVersion()
 	}
+	if w.e.Scattered {
+		w.release() // many partitions may wait: none keeps its object meanwhile
+	}
 	return w.r.pause(wait)
 }
 
@@ -245,7 +280,8 @@ func (w *work) moveToNewVersion() {
 		return
 	}
 	e := w.e
-	e.Version, e.Bucket, e.Ordinal, e.Attempts, e.Former = current, spec.bucket(&e), 0, 1, former
+	e.Version, e.Derived, e.Schema = current, w.e.Processors(), 0
+	e.Bucket, e.Ordinal, e.Attempts, e.Former = spec.bucket(&e), 0, 1, former
 	if e.Key, err = w.r.key(spec, &e); err != nil {
 		w.r.opt.Logger.Error("the newest version makes no key", "batch", e.N, "err", err)
 		return

@@ -15,13 +15,10 @@ func (r *Runner) loop(ended chan struct{}) {
 	w := newWorkers(r.opt.Workers)
 	for {
 		r.repeat(w)
-		r.batches(w)
-		for w.busy() { // an entry that is stuck holds up only its worker
-			select {
-			case <-w.ended:
-			case <-r.bell:
-				r.batches(w)
-			}
+		if r.scatters() {
+			r.scatter(w)
+		} else {
+			r.plain(w)
 		}
 		w.wait()
 		if r.opt.Advance != nil {
@@ -29,6 +26,21 @@ func (r *Runner) loop(ended chan struct{}) {
 		}
 		if r.finish(ended) {
 			return
+		}
+	}
+}
+
+// plain delivers ranges of the log.
+func (r *Runner) plain(w *workers) {
+	r.batches(w)
+	for w.busy() { // an entry that is stuck holds up only its worker
+		select {
+		case <-w.ended:
+		case <-r.bell:
+			if r.scatters() {
+				return
+			}
+			r.batches(w)
 		}
 	}
 }
@@ -52,14 +64,15 @@ func (r *Runner) finish(ended chan struct{}) bool {
 func (r *Runner) repeat(w *workers) {
 	var others []journal.Entry
 	for _, e := range r.opt.Journal.Pending() {
-		if e.Bisecting || e.Attempts >= maxLives {
+		switch {
+		case e.Bisecting || e.Attempts >= maxLives:
 			r.life(e, false)
-		} else {
+		case !e.Scattered:
 			others = append(others, e)
 		}
 	}
 	for _, e := range others {
-		if !w.start(r.ctx, func() { r.life(e, false) }) {
+		if !w.start(r.ctx, func() { r.life(e, false); r.ring() }) {
 			return
 		}
 	}
@@ -67,7 +80,7 @@ func (r *Runner) repeat(w *workers) {
 
 // batches closes, journals and delivers until nothing waits.
 func (r *Runner) batches(w *workers) {
-	for r.ctx.Err() == nil {
+	for r.ctx.Err() == nil && !r.scatters() {
 		b, err := r.opt.Source.Next(r.ctx, r.next, r.flush)
 		if r.opt.IsIdle(err) {
 			return

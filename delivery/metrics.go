@@ -11,7 +11,7 @@ import (
 // Metrics of delivery; docs/metrics.md maps them to Firehose's CloudWatch names.
 type Metrics struct {
 	records, bytes, objects, retries, rejects, conflicts *prometheus.CounterVec
-	closes                                               *prometheus.CounterVec
+	closes, failures                                     *prometheus.CounterVec
 	seconds                                              *prometheus.HistogramVec
 }
 
@@ -27,6 +27,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		retries:   counter("hydrant_delivery_retries_total", "Attempts that failed and are repeated, by the destination's code.", "role", "code"),
 		rejects:   counter("hydrant_rejected_records_total", "Records that were set aside under the error prefix: the destination will never take them, or the process did not survive them."),
 		conflicts: counter("hydrant_key_conflicts_total", "Object keys that were taken by something else. Look at the log of the daemon."),
+		failures:  counter("hydrant_failed_records_total", "Records that went to the error prefix because they could not be processed, partitioned or converted, by error type.", "type"),
 		closes:    counter("hydrant_batches_closed_total", "Batches closed, by reason.", "role", "reason"),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "hydrant_delivery_attempt_seconds", Help: "Duration of the attempts that succeeded.",
@@ -34,7 +35,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"stream"}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.records, m.bytes, m.objects, m.retries, m.rejects, m.conflicts, m.closes, m.seconds)
+		reg.MustRegister(m.records, m.bytes, m.objects, m.retries, m.rejects, m.conflicts, m.closes, m.failures, m.seconds)
 	}
 	return m
 }
@@ -65,6 +66,10 @@ func (m *Metrics) setAside(stream string, n int) {
 	m.rejects.WithLabelValues(stream).Add(float64(n))
 }
 
+func (m *Metrics) failed(stream, errorType string, n int) {
+	m.failures.WithLabelValues(stream, errorType).Add(float64(n))
+}
+
 func (m *Metrics) conflict(stream string) { m.conflicts.WithLabelValues(stream).Inc() }
 
 // Touch makes the counters that must stay 0 exist at 0: an alert on an increase must see the first one.
@@ -76,7 +81,7 @@ func (m *Metrics) Touch(stream string) {
 // Forget drops the series of a stream that is gone.
 func (m *Metrics) Forget(stream string) {
 	l := prometheus.Labels{"stream": stream}
-	for _, v := range []*prometheus.CounterVec{m.records, m.bytes, m.objects, m.retries, m.rejects, m.conflicts, m.closes} {
+	for _, v := range []*prometheus.CounterVec{m.records, m.bytes, m.objects, m.retries, m.rejects, m.conflicts, m.closes, m.failures} {
 		v.DeletePartialMatch(l)
 	}
 	m.seconds.DeletePartialMatch(l)

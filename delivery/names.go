@@ -2,8 +2,10 @@ package delivery
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -16,6 +18,9 @@ import (
 // maxKeyBytes is S3's limit.
 const maxKeyBytes = 1024
 
+// errNoName: the prefix gives no name for a partition.
+var errNoName = errors.New("the prefix cannot be evaluated")
+
 // key makes the object key of an entry from its first record's identity and arrival, the role, the version and the partition;
 // from no clock and no random source but the entry's journaled salt, so that it is the same however often it is made.
 func (r *Runner) key(spec *Spec, e *journal.Entry) (string, error) {
@@ -23,7 +28,10 @@ func (r *Runner) key(spec *Spec, e *journal.Entry) (string, error) {
 	if e.SetAside == "" {
 		dir, err := spec.Prefix.Eval(in)
 		if err != nil {
-			return "", fmt.Errorf("prefix: %w", err)
+			return "", fmt.Errorf("%w: %w", errNoName, err)
+		}
+		if spec.Schemas != nil && e.Schema > 0 {
+			dir += spec.Schemas.Folder(e.Schema)
 		}
 		return dir + prefix.ObjectName(r.opt.Stream, e.Version, in.Time, objectUUID(e), spec.Extension), nil
 	}
@@ -40,7 +48,12 @@ func (r *Runner) key(spec *Spec, e *journal.Entry) (string, error) {
 }
 
 func (r *Runner) nameInput(spec *Spec, e *journal.Entry) prefix.Input {
+	var values []string
+	if e.Partition != "" {
+		values = strings.Split(e.Partition, "/") // a slash within a value is escaped
+	}
 	return prefix.Input{
+		Values: values,
 		Time:   time.UnixMilli(e.Batch.ArrivalMillis).In(spec.Zone),
 		Random: func(n int) string { return randomString(nameHash(e, "random-string "+strconv.Itoa(n))) },
 	}

@@ -28,7 +28,7 @@ func (r *Runner) bisect(e *journal.Entry, blind bool) ([]journal.Entry, error) {
 	if e.Batch.Count <= 1 || e.Batch.First.Pos == e.Batch.Last.Pos {
 		aside := *e
 		aside.Former = now
-		return r.setAside(spec, aside, "process-killed", "Hydrant.ProcessKilled", "the process ended several times while it worked on this record")
+		return r.setAside(spec, aside, killedType, "Hydrant.ProcessKilled", "the process ended several times while it worked on this record")
 	}
 	halves, err := r.halves(e)
 	if err != nil {
@@ -92,6 +92,9 @@ func (r *Runner) halves(e *journal.Entry) ([]*journal.Entry, error) {
 	mid := e.Batch.First.Pos + (e.Batch.Last.Pos-e.Batch.First.Pos)/2
 	var parts [2]partCount
 	err := r.opt.Source.Read(r.ctx, e.Batch.First.Pos, e.Batch.Last.Pos, func(rec record.Record) error {
+		if !e.HasAny(rec.Pos) {
+			return nil
+		}
 		i := 0
 		if rec.Pos > mid {
 			i = 1
@@ -127,6 +130,9 @@ func (p *partCount) entry(of *journal.Entry) *journal.Entry {
 	e.N = 0
 	e.Attempts = 0
 	e.Batch = p.batch
+	if of.Only != nil {
+		e.Only = of.Only.Between(p.batch.First.Pos, p.batch.Last.Pos).Pack()
+	}
 	e.Batch.StartOffset, e.Batch.EndOffset, e.Batch.Reason = of.Batch.StartOffset, of.Batch.EndOffset, of.Batch.Reason
 	return &e
 }

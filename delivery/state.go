@@ -11,6 +11,8 @@ import (
 // State is what a runner is doing, for people: /readyz and /api/streams. While several batches fail, it tells of the oldest.
 type State struct {
 	InFlight    int       `json:"in_flight"`
+	Partitions  int       `json:"partitions,omitzero"` // open ones: they hold records that are not delivered
+	Partition   string    `json:"partition,omitzero"`  // whose object is being retried
 	Retrying    bool      `json:"retrying"`
 	Attempt     int       `json:"attempt,omitzero"`
 	Code        string    `json:"code,omitzero"`
@@ -31,13 +33,14 @@ type stateBoard struct {
 
 // entryState is how one entry is. Number 0 is a batch that has no entry yet.
 type entryState struct {
-	pos      record.Position
-	inFlight bool
-	failed   bool
-	attempt  int
-	code     string
-	err      string
-	next     time.Time
+	pos       record.Position
+	partition string
+	inFlight  bool
+	failed    bool
+	attempt   int
+	code      string
+	err       string
+	next      time.Time
 }
 
 // of is called with mu held.
@@ -57,7 +60,7 @@ func (b *stateBoard) attempt(e journal.Entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.of(e.N)
-	s.pos, s.inFlight = e.Batch.First.Pos, true
+	s.pos, s.partition, s.inFlight = e.Batch.First.Pos, e.Partition, true
 }
 
 // forget ends what is known of an entry.
@@ -93,7 +96,14 @@ func (b *stateBoard) delivered(e journal.Entry, o *record.Object, now time.Time)
 }
 
 // State says what the runner is doing.
-func (r *Runner) State() State { return r.state.state() }
+func (r *Runner) State() State {
+	s := r.state.state()
+	s.Partitions = int(r.partitions.Load())
+	return s
+}
+
+// OldestMillis is the arrival of the oldest record of an open partition, Unix ms; 0 when there is none.
+func (r *Runner) OldestMillis() int64 { return r.oldest.Load() }
 
 func (b *stateBoard) state() State {
 	b.mu.Lock()
@@ -109,6 +119,7 @@ func (b *stateBoard) state() State {
 		}
 	}
 	if oldest != nil {
+		s.Partition = oldest.partition
 		s.Retrying, s.Attempt, s.Code, s.Error, s.NextAttempt = true, oldest.attempt, oldest.code, oldest.err, oldest.next
 	}
 	return s

@@ -3,7 +3,6 @@ package prefix
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -247,8 +246,7 @@ func fraction(count int) fieldSpec {
 		return fieldSpec{}
 	}
 	return fieldSpec{max: count, print: func(b []byte, t time.Time) []byte {
-		digits := appendPadded(nil, int64(t.Nanosecond()), 9)
-		return append(b, digits[:count]...)
+		return appendPadded(b, int64(t.Nanosecond()), 9)[:len(b)+count]
 	}}
 }
 
@@ -281,25 +279,10 @@ func weekOfMonth(t time.Time) int {
 }
 
 func appendPadded(b []byte, v int64, width int) []byte {
-	s := strconv.FormatInt(v, 10)
+	var digits [20]byte
+	s := strconv.AppendInt(digits[:0], v, 10)
 	for n := width - len(s); n > 0; n-- {
 		b = append(b, '0')
 	}
 	return append(b, s...)
-}
-
-func (p pattern) append(b []byte, t time.Time) []byte {
-	for _, it := range p {
-		switch {
-		case it.print == nil:
-			b = append(b, it.text...)
-		case it.pad == 0:
-			b = it.print(b, t)
-		default:
-			s := it.print(nil, t)
-			b = append(b, strings.Repeat(" ", max(0, it.pad-len(s)))...)
-			b = append(b, s...)
-		}
-	}
-	return b
 }

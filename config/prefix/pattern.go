@@ -3,12 +3,15 @@ package prefix
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
-// pattern is a compiled date pattern in the letters of Java's DateTimeFormatter, English (US).
-type pattern []item
+// Pattern is a compiled date pattern in the letters of Java's DateTimeFormatter, English (US).
+// It never changes and is safe for concurrent use.
+type Pattern []item
 
 // item prints one literal or field.
 type item struct {
@@ -23,7 +26,7 @@ type fieldSpec struct {
 	max   int
 }
 
-func (p pattern) maxChars() int {
+func (p Pattern) maxChars() int {
 	n := 0
 	for _, it := range p {
 		if it.print == nil {
@@ -35,7 +38,7 @@ func (p pattern) maxChars() int {
 	return n
 }
 
-func (p pattern) maxBytes() int {
+func (p Pattern) maxBytes() int {
 	n := 0
 	for _, it := range p {
 		if it.print == nil {
@@ -47,9 +50,9 @@ func (p pattern) maxBytes() int {
 	return n
 }
 
-// parsePattern compiles a pattern. Whatever could fail when a date is printed is refused here,
+// ParsePattern compiles a pattern. Whatever could fail when a date is printed is refused here,
 // so that no delivery ever fails on a pattern.
-func parsePattern(s string) (pattern, error) {
+func ParsePattern(s string) (Pattern, error) {
 	p := patternParser{rest: s}
 	for p.rest != "" {
 		if err := p.next(); err != nil {
@@ -61,7 +64,7 @@ func parsePattern(s string) (pattern, error) {
 
 type patternParser struct {
 	rest  string
-	out   pattern
+	out   Pattern
 	depth int // of [ ], which always print: a full date and time has every field
 }
 
@@ -154,3 +157,19 @@ func (p *patternParser) run() (letter byte, count int) {
 }
 
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
+
+// Append appends what t is in the pattern's letters, in t's own zone.
+func (p Pattern) Append(dst []byte, t time.Time) []byte {
+	for _, it := range p {
+		if it.print == nil {
+			dst = append(dst, it.text...)
+			continue
+		}
+		start := len(dst)
+		dst = it.print(dst, t)
+		for n := it.pad - (len(dst) - start); n > 0; n-- {
+			dst = slices.Insert(dst, start, ' ')
+		}
+	}
+	return dst
+}

@@ -33,7 +33,7 @@ func TestPatterns(t *testing.T) {
 
 func checkPattern(t *testing.T, text, zone, instant, want string) {
 	t.Helper()
-	p, err := parsePattern(text)
+	p, err := ParsePattern(text)
 	if want == "refused" {
 		if err == nil {
 			t.Errorf("%q: not refused", text)
@@ -52,7 +52,7 @@ func checkPattern(t *testing.T, text, zone, instant, want string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := string(p.append(nil, at.In(loc)))
+	got := string(p.Append(nil, at.In(loc)))
 	if got != want {
 		t.Errorf("%q at %s in %s: got %q, want %q", text, instant, zone, got, want)
 	}
@@ -77,11 +77,11 @@ func TestYearEnds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := parsePattern("yyyy-MM-dd YYYY-ww DDD")
+		p, err := ParsePattern("yyyy-MM-dd YYYY-ww DDD")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := string(p.append(nil, at)); got != c.want {
+		if got := string(p.Append(nil, at)); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.day, got, c.want)
 		}
 	}

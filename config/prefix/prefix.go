@@ -7,6 +7,7 @@ package prefix
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -67,27 +68,24 @@ type Input struct {
 	ErrorType string    // for error prefixes, such as processing-failed
 	// Random supplies the text of the n-th random-string of the template, counted from 0.
 	Random func(occurrence int) string
-	// Partition supplies a partition value; false: there is none, and Eval fails.
-	Partition func(namespace, key string) (string, bool)
+	// Values are the partition values in the order of Keys, as AppendEscaped makes them. None may be empty.
+	Values []string
 }
 
 // Template is a parsed prefix. It never changes and is safe for concurrent use.
 type Template struct {
-	parts      []part
-	partitions []Key
-	expr       bool
-	errorType  bool
+	parts     []part
+	keys      []Key
+	expr      bool
+	errorType bool
 }
-
-// Key is one partition expression of a template.
-type Key struct{ Namespace, Name string }
 
 // part is a literal or one expression.
 type part struct {
 	kind    partKind
 	text    string  // literal
-	pattern pattern // timestamp
-	key     Key     // partition
+	pattern Pattern // timestamp, eventTime
+	key     int     // partition, eventTime: index in Template.keys
 }
 
 type partKind int
@@ -98,6 +96,7 @@ const (
 	random
 	errorType
 	partition
+	eventTime
 )
 
 // Parse reads one prefix. An empty or literal Main prefix gets `yyyy/MM/dd/HH/` appended without a
@@ -121,20 +120,23 @@ func Parse(s string, kind Kind) (*Template, error) {
 }
 
 // Validate checks a destination's two prefixes and the rules between them. Either may be empty.
-// Partition expressions are refused: there is no dynamic partitioning.
-func Validate(prefix, errorPrefix string) error {
-	_, _, err := Both(prefix, errorPrefix)
+// With partitioned, the prefix must hold a partition expression; without, it must hold none.
+func Validate(prefix, errorPrefix string, partitioned bool) error {
+	_, _, err := Both(prefix, errorPrefix, partitioned)
 	return err
 }
 
 // Both parses a destination's two prefixes after checking what Validate checks. Without an error
 // prefix, errors go to the main prefix, then the error type, then the date.
-func Both(prefix, errorPrefix string) (main, errs *Template, err error) {
+func Both(prefix, errorPrefix string, partitioned bool) (main, errs *Template, err error) {
 	if main, err = Parse(prefix, Main); err != nil {
 		return nil, nil, err
 	}
-	if len(main.partitions) > 0 {
+	switch {
+	case !partitioned && len(main.keys) > 0:
 		return nil, nil, &RuleError{whole: true, Constraint: "Dynamic Partitioning Namespaces can only be part of a prefix expression when Dynamic Partitioning is enabled."}
+	case partitioned && len(main.keys) == 0:
+		return nil, nil, broken("Prefix must contain a partition expression such as !{partitionKeyFromQuery:...} when Dynamic Partitioning is enabled")
 	}
 	if errorPrefix == "" {
 		if main.expr {
@@ -199,7 +201,7 @@ func (t *Template) expression(s string, kind Kind) error {
 	}
 	switch space {
 	case "timestamp":
-		p, err := parsePattern(value)
+		p, err := ParsePattern(value)
 		if err != nil {
 			return broken("!{timestamp:%s}: %s", clip(value), err)
 		}
@@ -207,10 +209,10 @@ func (t *Template) expression(s string, kind Kind) error {
 		return nil
 	case "firehose":
 		return t.firehose(value, kind)
-	case "partitionKeyFromQuery", "partitionKeyFromLambda":
+	case FromQuery, FromLambda, EventTime:
 		return t.partition(Key{space, value}, kind)
 	}
-	return broken("unknown namespace %q; the namespaces are timestamp, firehose, partitionKeyFromQuery and partitionKeyFromLambda", clip(space))
+	return broken("unknown namespace %q; the namespaces are timestamp, firehose, partitionKeyFromQuery, partitionKeyFromLambda and eventTime", clip(space))
 }
 
 func (t *Template) firehose(value string, kind Kind) error {
@@ -233,8 +235,22 @@ func (t *Template) partition(k Key, kind Kind) error {
 	if kind == Error {
 		return broken("ErrorOutputPrefix must not contain !{%s:...}", k.Namespace)
 	}
-	t.partitions = append(t.partitions, k)
-	t.parts = append(t.parts, part{kind: partition, key: k})
+	p := part{kind: partition, key: slices.Index(t.keys, k)}
+	if k.Namespace == EventTime {
+		var err error
+		if p.pattern, err = ParsePattern(k.Name); err != nil {
+			return broken("!{eventTime:%s}: %s", clip(k.Name), err)
+		}
+		p.kind = eventTime
+	}
+	if p.key < 0 {
+		if len(t.keys) == MaxKeys {
+			return broken("Prefix has more than %d different partition expressions", MaxKeys)
+		}
+		p.key = len(t.keys)
+		t.keys = append(t.keys, k)
+	}
+	t.parts = append(t.parts, p)
 	return nil
 }
 
@@ -243,7 +259,7 @@ func (t *Template) appendDefault(kind Kind) {
 		t.parts = append(t.parts, part{kind: errorType}, part{kind: literal, text: "/"})
 		t.errorType = true
 	}
-	p, err := parsePattern(defaultPattern)
+	p, err := ParsePattern(defaultPattern)
 	if err != nil {
 		panic(err) // our own constant
 	}
@@ -252,14 +268,32 @@ func (t *Template) appendDefault(kind Kind) {
 
 // checkLength refuses a template that could exceed the limits without any partition value.
 func (t *Template) checkLength() error {
-	chars, bytes := 0, 0
+	chars, bytes := t.longest(nil)
+	if chars > MaxEvaluatedChars || bytes > MaxEvaluatedBytes {
+		return broken("an evaluated prefix has at most %d characters and %d bytes; this one can reach %d and %d", MaxEvaluatedChars, MaxEvaluatedBytes, chars, bytes)
+	}
+	return nil
+}
+
+// CheckValues says whether Eval keeps its limits with these values, in the order of Keys, whatever the time.
+// The error is ErrTooLong.
+func (t *Template) CheckValues(values []string) error {
+	if chars, bytes := t.longest(values); chars > MaxEvaluatedChars || bytes > MaxEvaluatedBytes {
+		return fmt.Errorf("%w: the partition's values make it %d characters and %d bytes; it may have %d and %d",
+			ErrTooLong, chars, bytes, MaxEvaluatedChars, MaxEvaluatedBytes)
+	}
+	return nil
+}
+
+// longest is how long Eval's result can become with the values; those that are missing count as one character.
+func (t *Template) longest(values []string) (chars, bytes int) {
 	for _, p := range t.parts {
 		n := 0
 		switch p.kind {
 		case literal:
 			chars += utf8.RuneCountInString(p.text)
 			bytes += len(p.text)
-		case timestamp:
+		case timestamp, eventTime:
 			chars += p.pattern.maxChars()
 			bytes += p.pattern.maxBytes()
 		case random:
@@ -267,18 +301,16 @@ func (t *Template) checkLength() error {
 		case errorType:
 			n = longestErrorType
 		case partition:
-			n = 1
+			if n = 1; p.key < len(values) {
+				chars += utf8.RuneCountInString(values[p.key])
+				bytes += len(values[p.key])
+				n = 0
+			}
 		}
 		chars, bytes = chars+n, bytes+n
 	}
-	if chars > MaxEvaluatedChars || bytes > MaxEvaluatedBytes {
-		return broken("an evaluated prefix has at most %d characters and %d bytes; this one can reach %d and %d", MaxEvaluatedChars, MaxEvaluatedBytes, chars, bytes)
-	}
-	return nil
+	return chars, bytes
 }
-
-// Partitions are the partition expressions, in order.
-func (t *Template) Partitions() []Key { return append([]Key(nil), t.partitions...) }
 
 // Eval gives the prefix for one object. It fails when a partition value is missing or empty,
 // or with ErrTooLong.
@@ -290,7 +322,7 @@ func (t *Template) Eval(in Input) (string, error) {
 		case literal:
 			b = append(b, p.text...)
 		case timestamp:
-			b = p.pattern.append(b, in.Time)
+			b = p.pattern.Append(b, in.Time)
 		case errorType:
 			b = append(b, in.ErrorType...)
 		case random:
@@ -298,27 +330,21 @@ func (t *Template) Eval(in Input) (string, error) {
 				b = append(b, in.Random(drawn)...)
 			}
 			drawn++
-		case partition:
-			v, err := in.partition(p.key)
-			if err != nil {
-				return "", err
+		case partition, eventTime:
+			if p.key >= len(in.Values) || in.Values[p.key] == "" {
+				return "", fmt.Errorf("no partition value for %s", t.keys[p.key])
 			}
-			b = append(b, v...)
+			if p.kind == partition {
+				b = append(b, in.Values[p.key]...)
+			} else {
+				b = appendUnescaped(b, in.Values[p.key])
+			}
 		}
 	}
 	if len(b) > MaxEvaluatedBytes || utf8.RuneCount(b) > MaxEvaluatedChars {
 		return "", fmt.Errorf("%w: %d bytes", ErrTooLong, len(b))
 	}
 	return string(b), nil
-}
-
-func (in Input) partition(k Key) (string, error) {
-	if in.Partition != nil {
-		if v, ok := in.Partition(k.Namespace, k.Name); ok && v != "" {
-			return v, nil
-		}
-	}
-	return "", fmt.Errorf("no partition value for !{%s:%s}", k.Namespace, k.Name)
 }
 
 // ObjectName is the part of a key behind the prefix: `<stream>-<version>-yyyy-MM-dd-HH-mm-ss-<uuid><ext>`.

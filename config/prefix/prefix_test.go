@@ -13,7 +13,7 @@ func testInput() Input {
 		Time:      time.Date(2026, 7, 13, 14, 5, 9, 67890123, time.UTC),
 		ErrorType: "processing-failed",
 		Random:    func(n int) string { return fmt.Sprintf("random%05d", n) },
-		Partition: func(space, key string) (string, bool) { return space + "." + key, key != "none" },
+		Values:    []string{"one", "two", "2026%2F07"},
 	}
 }
 
@@ -34,8 +34,10 @@ func TestEval(t *testing.T) {
 		{Main, "!{timestamp:'year='yyyy'/month='MM/}", "year=2026/month=07/"},
 		{Main, "!{timestamp:HH:mm:ss.SSS}", "14:05:09.067"},
 		{Main, "!{timestamp:yyyy}!", "2026!"},
-		{Main, "c=" + q + "/", "c=partitionKeyFromQuery.customer/"},
-		{Main, "!{partitionKeyFromLambda:a}-!{timestamp:dd}", "partitionKeyFromLambda.a-13"},
+		{Main, "c=" + q + "/", "c=one/"},
+		{Main, "!{partitionKeyFromLambda:a}-!{timestamp:dd}", "one-13"},
+		{Main, "c=" + q + "/again=" + q + "/!{partitionKeyFromLambda:a}/", "c=one/again=one/two/"},
+		{Main, "!{partitionKeyFromLambda:a}/" + q + "/!{eventTime:yyyy/MM}/!{timestamp:dd}/", "one/two/2026/07/13/"},
 		{Error, "", "processing-failed/2026/07/13/14/"},
 		{Error, "errors/", "errors/processing-failed/2026/07/13/14/"},
 		{Error, "e/!{firehose:error-output-type}/", "e/processing-failed/"},
@@ -68,6 +70,12 @@ func TestParseRefuses(t *testing.T) {
 		{Main, "!{Timestamp:yyyy}", "unknown namespace"},
 		{Main, "!{firehose:random}", "unknown value"},
 		{Main, "!{timestamp:ddd}", "3 times the letter d"},
+		{Main, "!{eventTime}", "is no expression"},
+		{Main, "!{eventTime:ddd}", "!{eventTime:ddd}: 3 times the letter d"},
+		{Main, "!{eventtime:dd}", "unknown namespace"},
+		{Main, "!{eventTime:'" + strings.Repeat("a", 600) + "'}", "at most 512"},
+		{Error, "!{firehose:error-output-type}!{eventTime:yyyy}", "must not contain !{eventTime:...}"},
+		{Error, "!{firehose:error-output-type}!{partitionKeyFromLambda:a}", "must not contain"},
 		{Main, "!{timestamp:yyyy-MM-ddTHH}", `"T" is no pattern letter`},
 		{Main, "!{timestamp:zzzz}", "4 times the letter z"},
 		{Main, "!{timestamp:B}", "language data"},
@@ -96,20 +104,40 @@ func TestParseRefuses(t *testing.T) {
 func TestValidate(t *testing.T) {
 	const lead = "Ths supplied prefix(es) do not satisfy the following constraint: "
 	const typed = "e/!{firehose:error-output-type}/"
-	for _, c := range []struct{ prefix, errorPrefix, want string }{
-		{"", "", ""},
-		{"logs/", "", ""},
-		{"logs/", "errors/", ""},
-		{"", typed, ""},
-		{"!{timestamp:yyyy}", typed, ""},
-		{"!{timestamp:yyyy}", "errors/", ""},
-		{"!{timestamp:yyyy}", "", lead + "ErrorOutputPrefix cannot be null or empty when Prefix contains expressions"},
-		{"!{firehose:random-string}", "", lead + "ErrorOutputPrefix cannot be null or empty when Prefix contains expressions"},
-		{"!{partitionKeyFromQuery:a}", typed, "Dynamic Partitioning Namespaces can only be part of a prefix expression when Dynamic Partitioning is enabled."},
-		{"", "!{timestamp:yyyy}", lead + "ErrorOutputPrefix with expressions must contain !{firehose:error-output-type}"},
-		{"!{x:y}", typed, lead + `unknown namespace "x"; the namespaces are timestamp, firehose, partitionKeyFromQuery and partitionKeyFromLambda`},
+	const noError = lead + "ErrorOutputPrefix cannot be null or empty when Prefix contains expressions"
+	const off = "Dynamic Partitioning Namespaces can only be part of a prefix expression when Dynamic Partitioning is enabled."
+	const none = lead + "Prefix must contain a partition expression such as !{partitionKeyFromQuery:...} when Dynamic Partitioning is enabled"
+	for _, c := range []struct {
+		partitioned               bool
+		prefix, errorPrefix, want string
+	}{
+		{false, "", "", ""},
+		{false, "logs/", "", ""},
+		{false, "logs/", "errors/", ""},
+		{false, "", typed, ""},
+		{false, "!{timestamp:yyyy}", typed, ""},
+		{false, "!{timestamp:yyyy}", "errors/", ""},
+		{false, "!{timestamp:yyyy}", "", noError},
+		{false, "!{firehose:random-string}", "", noError},
+		{false, "!{partitionKeyFromQuery:a}", typed, off},
+		{false, "!{partitionKeyFromLambda:a}", typed, off},
+		{false, "!{eventTime:yyyy}", typed, off},
+		{false, "", "!{timestamp:yyyy}", lead + "ErrorOutputPrefix with expressions must contain !{firehose:error-output-type}"},
+		{false, "!{x:y}", typed, lead + `unknown namespace "x"; the namespaces are timestamp, firehose, partitionKeyFromQuery, partitionKeyFromLambda and eventTime`},
+		{true, "!{partitionKeyFromQuery:a}/", typed, ""},
+		{true, "!{partitionKeyFromQuery:a}/", "errors/", ""},
+		{true, "!{partitionKeyFromLambda:a}/!{partitionKeyFromQuery:a}/!{timestamp:yyyy}/", typed, ""},
+		{true, "!{eventTime:yyyy/MM/dd}/", typed, ""},
+		{true, "!{partitionKeyFromQuery:a}/", "", noError},
+		{true, "", "", none},
+		{true, "logs/", typed, none},
+		{true, "!{timestamp:yyyy}/", typed, none},
+		{true, "!{partitionKeyFromQuery:a}/", "!{timestamp:yyyy}/", lead + "ErrorOutputPrefix with expressions must contain !{firehose:error-output-type}"},
+		{true, "!{partitionKeyFromQuery:a}/", "!{partitionKeyFromQuery:a}/", lead + "ErrorOutputPrefix must not contain !{partitionKeyFromQuery:...}"},
+		{true, "!{eventTime:yyyy}/", typed + "!{eventTime:yyyy}", lead + "ErrorOutputPrefix must not contain !{eventTime:...}"},
+		{true, "!{partitionKeyFromQuery:a}/!{firehose:error-output-type}/", typed, lead + "Prefix must not contain !{firehose:error-output-type}"},
 	} {
-		err := Validate(c.prefix, c.errorPrefix)
+		err := Validate(c.prefix, c.errorPrefix, c.partitioned)
 		if got := fmt.Sprint(err); (err == nil) != (c.want == "") || err != nil && got != c.want {
 			t.Errorf("%q, %q: got %q, want %q", c.prefix, c.errorPrefix, got, c.want)
 		}
@@ -118,7 +146,7 @@ func TestValidate(t *testing.T) {
 
 // TestDefaultErrorPrefix: errors land beside the records, under their type.
 func TestDefaultErrorPrefix(t *testing.T) {
-	_, errs, err := Both("myPrefix/", "")
+	_, errs, err := Both("myPrefix/", "", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,19 +161,16 @@ func TestEvalLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k := tmpl.Partitions(); len(k) != 1 || k[0].Name != "k" {
-		t.Fatalf("partitions %v", k)
-	}
 	in := testInput()
-	in.Partition = func(string, string) (string, bool) { return strings.Repeat("x", 512), true }
+	in.Values = []string{strings.Repeat("x", 512)}
 	if _, err := tmpl.Eval(in); !errors.Is(err, ErrTooLong) {
 		t.Errorf("long value: %v", err)
 	}
-	in.Partition = func(string, string) (string, bool) { return "", true }
+	in.Values = []string{""}
 	if _, err := tmpl.Eval(in); err == nil {
 		t.Error("an empty value was taken")
 	}
-	in.Partition = nil
+	in.Values = nil
 	if _, err := tmpl.Eval(in); err == nil {
 		t.Error("a missing value was taken")
 	}
@@ -176,7 +201,10 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		in := testInput()
-		in.Partition = func(string, string) (string, bool) { return "v", true }
+		in.Values = make([]string, len(tmpl.Keys()))
+		for i := range in.Values {
+			in.Values[i] = "v"
+		}
 		if got, err := tmpl.Eval(in); err != nil {
 			t.Fatalf("%q parsed, but: %q %v", s, got, err)
 		}

@@ -56,6 +56,22 @@ func (t *Type) Leaves() int {
 	}
 }
 
+// depth is how many arrays, maps and structs stand inside each other.
+func (t *Type) depth() int {
+	switch t.Kind {
+	case Array, Map:
+		return 1 + t.Elem.depth()
+	case Struct:
+		d := 0
+		for _, f := range t.Fields {
+			d = max(d, f.Type.depth())
+		}
+		return 1 + d
+	default:
+		return 0
+	}
+}
+
 // Check says what no table can have: no columns, a name that is empty, too long, not UTF-8 or there twice at its level. Unless
 // caseSensitive, names that differ only in case count as the same: JSON keys could not tell them apart.
 func Check(cols []Column, caseSensitive bool) error {
@@ -156,6 +172,25 @@ func Unmarshal(b []byte) ([]Column, error) {
 		return cols, nil
 	}
 	if err := Check(cols, true); err != nil {
+		return nil, err
+	}
+	return cols, nil
+}
+
+// Named is a column as configurations and catalogs have it: with the name of its type.
+type Named struct{ Name, Type string }
+
+// FromNames parses the types of columns and checks the columns as Check does, in the same order. The error names the column.
+func FromNames(named []Named, caseSensitive bool) ([]Column, error) {
+	cols := make([]Column, len(named))
+	for i, n := range named {
+		t, err := Parse(n.Type)
+		if err != nil {
+			return nil, fmt.Errorf("column %s: %w", quote(n.Name), err)
+		}
+		cols[i] = Column{Name: n.Name, Type: t}
+	}
+	if err := Check(cols, caseSensitive); err != nil {
 		return nil, err
 	}
 	return cols, nil

@@ -197,6 +197,16 @@ func (j *Journal) Cursor() Mark {
 	return c
 }
 
+// Settled is the end of what was closed, or of what is settled where records are settled out of order.
+func (j *Journal) Settled() Mark {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.scatter != nil {
+		return j.scatter.Floor
+	}
+	return j.closed
+}
+
 // Noted is the highest position that the journal ever saw: the log must not hand it out again.
 func (j *Journal) Noted() record.Position {
 	j.mu.Lock()

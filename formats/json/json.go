@@ -1,6 +1,6 @@
-// Package json frames records as newline-delimited JSON. It does not parse: what stands in a record
-// is the producer's business, and what is not JSON goes aside where a later step needs JSON.
-// It owns the framing only; compression is the writer beneath.
+// Package json frames records as newline-delimited JSON or as one JSON array. Lines are not parsed: what stands in
+// a record is the producer's business, and what is not JSON goes aside where a later step needs JSON. An array needs
+// it at once. The package owns the framing only; compression is the writer beneath.
 package json
 
 import "io"
@@ -24,6 +24,15 @@ func New(w io.Writer) *Encoder {
 // an empty line. data is not kept. An error is the writer's, and is final: the output ends somewhere
 // within a record and must be thrown away.
 func (e *Encoder) Write(data []byte) error {
+	e.put(data)
+	if len(data) == 0 || data[len(data)-1] != '\n' {
+		e.buf = append(e.buf, '\n')
+	}
+	return e.err
+}
+
+// put buffers data and leaves room for one byte more.
+func (e *Encoder) put(data []byte) {
 	if len(data)+1 > cap(e.buf)-len(e.buf) {
 		e.flush()
 	}
@@ -32,10 +41,14 @@ func (e *Encoder) Write(data []byte) error {
 	} else {
 		e.buf = append(e.buf, data...)
 	}
-	if len(data) == 0 || data[len(data)-1] != '\n' {
-		e.buf = append(e.buf, '\n')
+}
+
+// append buffers a few bytes of framing.
+func (e *Encoder) append(s string) {
+	if len(s) > cap(e.buf)-len(e.buf) {
+		e.flush()
 	}
-	return e.err
+	e.buf = append(e.buf, s...)
 }
 
 // Close hands what is buffered to the writer, which stays open. It returns the first error of any call.

@@ -45,7 +45,7 @@ func (d *Daemon) Create(_ context.Context, spec *config.Stream) (arn string, err
 		return "", apiError("ResourceInUseException", "Firehose %s under accountId %s already exists", spec.Name, d.cfg.AWS.AccountID)
 	}
 	s := newStream(&d.env, newMeta(*spec, ownerAPI, d.now()))
-	if _, err := buildSpec(*spec, 1, record.RoleMain); err != nil {
+	if _, err := buildSpec(*spec, 1, record.RoleMain, s.learned); err != nil {
 		return "", apiError("InvalidArgumentException", "%v", err)
 	}
 	if err := d.catalog.save(s.meta); err != nil {

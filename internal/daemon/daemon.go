@@ -55,6 +55,8 @@ type env struct {
 	slots       *semaphore.Weighted
 	spoolDir    string
 	spoolBudget *spool.Budget
+	lanes       *spool.LaneBudget
+	region      string // of AWS services, where nothing else is said
 	metrics     *metrics
 	logger      *slog.Logger
 	now         func() time.Time
@@ -202,6 +204,8 @@ func (d *Daemon) shared() (left []upload, err error) {
 	}
 	d.slots = semaphore.NewWeighted(int64(2 * runtime.GOMAXPROCS(0)))
 	d.spoolBudget = spool.NewBudget(0, 0)
+	d.lanes = &spool.LaneBudget{}
+	d.region = d.cfg.AWS.Region
 	d.metrics = newMetrics(d.registry)
 	file := filestore.New(d.fs, dir)
 	if err := file.Open(); err != nil {

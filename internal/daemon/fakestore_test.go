@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parquet-go/parquet-go"
+
 	"hydrant/delivery"
 	"hydrant/record"
 )
@@ -50,6 +52,7 @@ type fakeStore struct {
 	objects    map[string]storedObject
 	rejects    func(o *record.Object) bool
 	unreadable bool                               // nobody may HEAD
+	stuck      func(o *record.Object) bool        // answers with an error, stores nothing
 	before     func(o *record.Object) (dead bool) // called at the start of each Put; true: the process ends with it
 	puts       map[string]int                     // attempts by bucket
 	exists     []record.Identity                  // what was answered with Exists
@@ -119,6 +122,11 @@ func (f *fakeStore) Put(ctx context.Context, o *record.Object) record.Outcome {
 		return record.Outcome{Kind: record.Retry, Code: "S3.Cancelled", Err: ctx.Err()}
 	}
 	what, latency := f.fate(o)
+	f.mu.Lock()
+	if f.stuck != nil && f.stuck(o) {
+		what = fails
+	}
+	f.mu.Unlock()
 	if !waitFor(ctx, latency) {
 		return record.Outcome{Kind: record.Retry, Code: "S3.Cancelled", Err: ctx.Err()}
 	}
@@ -178,7 +186,7 @@ func (f *fakeStore) store(o *record.Object) record.Outcome {
 func (f *fakeStore) taken(name string, there storedObject, body []byte, id record.Identity) record.Outcome {
 	f.exists = append(f.exists, id)
 	if there.identity == id && !bytes.Equal(there.body, body) {
-		f.t.Errorf("%s: the same identity came with other bytes", name)
+		f.t.Errorf("%s: the same identity came with other bytes:\n%s\n%s", name, there.body, body)
 	}
 	if f.unreadable {
 		return record.Outcome{Kind: record.Exists, Unreadable: true}
@@ -256,13 +264,75 @@ func (o storedObject) lines(t *testing.T) []string {
 		}
 	}
 	var lines []string
+	if bytes.HasPrefix(body, []byte("PAR1")) {
+		return rows(t, body)
+	}
+	if bytes.HasPrefix(body, []byte("[")) {
+		var all []json.RawMessage
+		if err := json.Unmarshal(body, &all); err != nil {
+			t.Errorf("array: %v", err)
+		}
+		for _, one := range all {
+			lines = append(lines, string(one))
+		}
+		return lines
+	}
 	for line := range strings.Lines(string(body)) {
 		if strings.HasPrefix(string(o.identity.Role), "error/") {
-			line = unwrap(t, line)
+			lines = append(lines, parts(unwrap(t, line))...)
+			continue
 		}
 		lines = append(lines, strings.TrimSuffix(line, "\n"))
 	}
 	return lines
+}
+
+// rows are the records of a Parquet file, written as world.record writes them.
+func rows(t *testing.T, body []byte) (lines []string) {
+	t.Helper()
+	f, err := parquet.OpenFile(bytes.NewReader(body), int64(len(body)))
+	if err != nil {
+		t.Errorf("parquet: %v", err)
+		return nil
+	}
+	column := func(name string) int {
+		c, ok := f.Schema().Lookup(name)
+		if !ok {
+			t.Errorf("parquet: no column %s", name)
+		}
+		return c.ColumnIndex
+	}
+	name, n, pad := column("stream"), column("n"), column("pad")
+	for _, g := range f.RowGroups() {
+		r := g.Rows()
+		buf := make([]parquet.Row, 16)
+		for {
+			k, err := r.ReadRows(buf)
+			for _, row := range buf[:k] {
+				lines = append(lines, line(row[name].String(), int(row[n].Int64()), row[pad].String()))
+			}
+			if err != nil {
+				break
+			}
+		}
+		_ = r.Close()
+	}
+	return lines
+}
+
+// parts are the records that a producer put into one.
+func parts(raw string) (all []string) {
+	dec := json.NewDecoder(strings.NewReader(raw))
+	for {
+		var one json.RawMessage
+		switch err := dec.Decode(&one); {
+		case err == io.EOF:
+			return all
+		case err != nil:
+			return []string{strings.TrimSuffix(raw, "\n")}
+		}
+		all = append(all, string(one))
+	}
 }
 
 func unwrap(t *testing.T, line string) string {

@@ -8,6 +8,8 @@ import (
 	"hydrant/delivery"
 	"hydrant/ingest/firehose"
 	"hydrant/ingest/httpin"
+
+	"hydrant/record"
 )
 
 // metrics of what the daemon itself sees; docs/metrics.md maps them to Firehose's CloudWatch names.
@@ -67,7 +69,7 @@ func gauge(name, help string, labels ...string) *prometheus.Desc {
 }
 
 type gaugeSet struct {
-	backlogBytes, backlogRecords, oldest, logBytes, retrying, writable, disk *prometheus.Desc
+	backlogBytes, backlogRecords, oldest, logBytes, retrying, writable, disk, partitions *prometheus.Desc
 }
 
 func gaugeDescs() gaugeSet {
@@ -78,6 +80,7 @@ func gaugeDescs() gaugeSet {
 		logBytes:       gauge("hydrant_log_bytes", "Disk space that the stream's log takes at most."),
 		retrying:       gauge("hydrant_delivery_retrying", "1 while the last attempt of a reader failed.", "role"),
 		writable:       gauge("hydrant_log_writable", "0 while the log refuses puts because of the disk."),
+		partitions:     gauge("hydrant_active_partitions", "Partitions that hold records which are not delivered (ActivePartitions)."),
 		disk:           prometheus.NewDesc("hydrant_disk_free_bytes", "Free space on the disk of the data directory.", nil, nil),
 	}
 }
@@ -85,7 +88,7 @@ func gaugeDescs() gaugeSet {
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
 	s := gaugeDescs()
-	for _, d := range []*prometheus.Desc{s.backlogBytes, s.backlogRecords, s.oldest, s.logBytes, s.retrying, s.writable, s.disk} {
+	for _, d := range []*prometheus.Desc{s.backlogBytes, s.backlogRecords, s.oldest, s.logBytes, s.retrying, s.writable, s.disk, s.partitions} {
 		ch <- d
 	}
 }
@@ -107,6 +110,9 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 		for _, r := range st.Readers {
 			value(set.backlogRecords, float64(r.BacklogRecords), st.Name, string(r.Role))
 			value(set.oldest, r.OldestSeconds, st.Name, string(r.Role))
+			if r.Role == record.RoleMain {
+				value(set.partitions, float64(r.Delivery.Partitions), st.Name)
+			}
 			value(set.retrying, truth(r.Delivery.Retrying), st.Name, string(r.Role))
 		}
 	}

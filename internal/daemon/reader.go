@@ -30,7 +30,7 @@ type source interface {
 }
 
 // view is the part of the log that belongs to the reader.
-func (r *reader) view(s *buffer.Source) source {
+func (r *reader) view(s logSource) source {
 	switch {
 	case r.finishing:
 		return closedSource{s}
@@ -40,8 +40,14 @@ func (r *reader) view(s *buffer.Source) source {
 	return s
 }
 
+// logSource is a stream's own log.
+type logSource struct{ *buffer.Source }
+
+// Walk reads it put by put.
+func (s logSource) Walk(from record.Position) delivery.Walk { return s.Source.Walk(from) }
+
 // closedSource yields no more batches; those that were closed can still be read.
-type closedSource struct{ *buffer.Source }
+type closedSource struct{ logSource }
 
 func (closedSource) Next(context.Context, record.Position, <-chan struct{}) (record.Batch, error) {
 	return record.Batch{}, buffer.ErrIdle
@@ -51,15 +57,19 @@ func (closedSource) Waits(record.Position) bool { return false }
 
 // laterSource begins at a position.
 type laterSource struct {
-	*buffer.Source
+	logSource
 	start record.Position
 }
 
 func (l laterSource) Next(ctx context.Context, from record.Position, flush <-chan struct{}) (record.Batch, error) {
-	return l.Source.Next(ctx, max(from, l.start), flush)
+	return l.logSource.Next(ctx, max(from, l.start), flush)
 }
 
-func (l laterSource) Waits(pos record.Position) bool { return l.Source.Waits(max(pos, l.start)) }
+func (l laterSource) Waits(pos record.Position) bool { return l.logSource.Waits(max(pos, l.start)) }
+
+func (l laterSource) Walk(from record.Position) delivery.Walk {
+	return l.logSource.Walk(max(from, l.start))
+}
 
 // openReaders opens the journals: of the destination, and of a backup that is configured or has something to finish.
 func (s *stream) openReaders(m meta) (readers []*reader, err error) {

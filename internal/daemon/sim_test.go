@@ -62,7 +62,10 @@ func newSimulation(t *testing.T, seed int64) *simulation {
 	all.Normalize()
 	gz := small("zipped")
 	gz.Compression = config.CompressionGzip
-	s.yaml = []config.Stream{all, gz}
+	bad := small("web-bad")
+	bad.Format = config.FormatJSONArray
+	bad.Destination.S3.ErrorPrefix = "errors/!{firehose:error-output-type}/"
+	s.yaml = []config.Stream{all, partitioned("parts-agg", 3), bad, learning("pq-bad"), parquetParts("pq-parts"), gz}
 	s.store.unreadable = seed%5 == 0
 	if seed%3 == 0 {
 		s.store.rejects = func(o *record.Object) bool {
@@ -246,14 +249,19 @@ func (s *simulation) restart() {
 
 // edit changes the configuration while the daemon is down: another prefix, a stream that leaves or comes back.
 func (s *simulation) edit() {
-	switch s.rng.Intn(6) {
+	switch s.rng.Intn(9) {
+	case 2, 3:
+		s.yaml[1] = partitioned("parts-agg", 1+s.rng.Intn(4))
+	case 4: // no partitions any more
+		s.yaml[1] = small("parts-agg")
+		s.yaml[1].Processors = []config.Processor{{Deaggregate: &config.Deaggregate{Type: "json"}}}
 	case 0:
 		d := *s.yaml[0].Destination.S3
 		d.Prefix = fmt.Sprintf("p%d/", s.rng.Intn(3))
 		s.yaml[0].Destination.S3 = &d
 	case 1:
-		if len(s.yaml) > 1 {
-			s.yaml = s.yaml[:1]
+		if len(s.yaml) > 5 {
+			s.yaml = s.yaml[:5]
 		} else {
 			gz := small("zipped")
 			s.yaml = append(s.yaml, gz)

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"sync"
 
 	"hydrant/config"
 	"hydrant/delivery"
+	"hydrant/formats/infer"
 	"hydrant/record"
 )
 
@@ -35,7 +37,7 @@ func (s *specs) Spec(version int) (*delivery.Spec, error) {
 	if !ok {
 		return nil, fmt.Errorf("version %d of the stream is not stored", version)
 	}
-	spec, err := buildSpec(c, version, s.role)
+	spec, err := buildSpec(c, version, s.role, s.stream.learned)
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +87,7 @@ func (s *stream) prune() {
 			delete(m.Versions, v)
 		}
 	}
+	s.pruneSchemas()
 	if len(m.Versions) == len(s.meta.Versions) {
 		return
 	}
@@ -93,6 +96,50 @@ func (s *stream) prune() {
 		return
 	}
 	s.meta = &m
+}
+
+// pruneSchemas forgets learned schemas that no unfinished entry is written under.
+func (s *stream) pruneSchemas() {
+	if s.log == nil {
+		return
+	}
+	needed := map[int]bool{}
+	for _, r := range s.readers {
+		if err := r.journal.Sync(); err != nil {
+			return
+		}
+		maps.Copy(needed, r.journal.Schemas())
+	}
+	if ok, err := s.env.fs.Exists(s.schemaPath()); err != nil || !ok {
+		return
+	}
+	store, err := s.schemas()
+	if err == nil {
+		err = store.Prune(func(n int) bool { return needed[n] })
+	}
+	if err != nil {
+		s.env.logger.Warn("schemas that nobody needs could not be removed", "stream", s.name, "err", err)
+	}
+}
+
+func (s *stream) schemaPath() string { return filepath.Join(s.dir, "schemas.json") }
+
+// schemas opens what the stream has learned.
+func (s *stream) schemas() (*infer.Store, error) {
+	s.schemaMu.Lock()
+	defer s.schemaMu.Unlock()
+	if s.schemaStore != nil {
+		return s.schemaStore, nil
+	}
+	store, err := infer.OpenStore(s.env.fs, s.schemaPath())
+	if err == nil {
+		s.schemaStore = store
+	}
+	return store, err
+}
+
+func (s *stream) learned(c config.Parquet) *learnedSchemas {
+	return &learnedSchemas{open: s.schemas, config: c, region: s.env.region, now: s.env.now, logger: s.env.logger.With("stream", s.name)}
 }
 
 func sameMeta(a, b *meta) bool {

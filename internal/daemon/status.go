@@ -69,9 +69,9 @@ func (r *reader) status(s *stream, log *wal.Log) ReaderStatus {
 			oldest = e.Batch.ArrivalMillis
 		}
 	}
-	if closed := r.journal.Closed().Pos; r.source.Waits(closed) {
+	if closed := r.journal.Settled().Pos; r.source.Waits(closed) {
 		st.BacklogRecords += int64(log.End() - max(closed, log.Start()))
-		if open := r.source.OldestMillis(); oldest == 0 {
+		if open := max(r.source.OldestMillis(), r.runner.OldestMillis()); oldest == 0 || open > 0 && open < oldest {
 			oldest = open
 		}
 	}
@@ -99,7 +99,11 @@ func (s Status) Words(now time.Time) string {
 	}
 	for _, r := range s.Readers {
 		if r.Delivery.Retrying {
-			words = append(words, fmt.Sprintf("retrying %s: %s, attempt %d, next in %s: %s", r.Role, r.Delivery.Code, r.Delivery.Attempt,
+			what := string(r.Role)
+			if r.Delivery.Partition != "" {
+				what += " (partition " + clip(r.Delivery.Partition) + ")"
+			}
+			words = append(words, fmt.Sprintf("retrying %s: %s, attempt %d, next in %s: %s", what, r.Delivery.Code, r.Delivery.Attempt,
 				max(0, r.Delivery.NextAttempt.Sub(now)).Round(time.Second), clip(r.Delivery.Error)))
 		}
 	}

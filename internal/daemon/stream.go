@@ -12,6 +12,7 @@ import (
 	"hydrant/buffer/wal"
 	"hydrant/config"
 	"hydrant/delivery"
+	"hydrant/formats/infer"
 	"hydrant/internal/spool"
 	"hydrant/record"
 )
@@ -45,6 +46,9 @@ type stream struct {
 	puts     gate // closed before a deleted stream is drained
 
 	trimMu sync.Mutex
+
+	schemaMu    sync.Mutex // guards schemaStore
+	schemaStore *infer.Store
 
 	removeMu sync.Mutex // guards removed
 	removed  bool
@@ -113,7 +117,7 @@ func (s *stream) openLocked() error {
 		return err
 	}
 	for _, r := range readers {
-		r.source = r.view(buffer.NewSource(log, s.limits(r.role)))
+		r.source = r.view(logSource{buffer.NewSource(log, s.limits(r.role))})
 		r.runner = s.newRunner(m.Name, r)
 	}
 	s.log, s.readers = log, readers
@@ -130,7 +134,9 @@ func (s *stream) newRunner(name string, r *reader) *delivery.Runner {
 		IsIdle:   func(err error) bool { return errors.Is(err, buffer.ErrIdle) },
 		Specs:    &specs{stream: s, role: role, built: map[int]*delivery.Spec{}},
 		Sink:     func(version int) delivery.Sink { return s.env.stores.of(destination(s.snapshot(), version, role)) },
-		NewSpool: func() delivery.Spool { return spool.New(s.env.spoolDir, s.env.spoolBudget) },
+		NewSpool: func() *spool.Buffer { return spool.New(s.env.spoolDir, s.env.spoolBudget) },
+		NewLanes: func() *spool.Lanes { return spool.NewLanes(s.env.spoolDir, s.env.lanes) },
+		Limits:   func() delivery.Limits { return delivery.Limits(s.limits(role)()) },
 		Advance:  s.advance, Workers: workersPerReader, Slots: s.env.slots, Metrics: s.env.metrics.delivery, Logger: s.env.logger,
 	})
 }

@@ -47,6 +47,8 @@ type Lanes struct {
 	end   int64 // where the next extent goes: segment number << segmentShift | offset
 	buf   []byte
 	err   error
+
+	closed bool
 }
 
 // segment is one file. It is closed when no lane begins in it or before it.
@@ -205,7 +207,7 @@ func (n *Lane) Close() {
 	l := n.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if n.gone {
+	if n.gone || l.closed {
 		return
 	}
 	n.gone = true
@@ -243,6 +245,10 @@ func (l *Lanes) reclaim() {
 func (l *Lanes) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.closed = true
 	l.err = errors.Join(l.err, fs.ErrClosed)
 	for _, s := range l.segs {
 		_ = s.file.Close()

@@ -189,17 +189,18 @@ func (b *Buffer) Close() error {
 }
 
 // Reader returns a reader at the start of the Buffer. Each call returns one of its own; one reader is for one goroutine.
-func (b *Buffer) Reader() io.ReadSeeker {
-	return reader{io.NewSectionReader(readerAt{b}, 0, b.Size()), b}
+func (b *Buffer) Reader() *Reader {
+	return &Reader{io.NewSectionReader(readerAt{b}, 0, b.Size()), b}
 }
 
-type reader struct {
+// Reader reads a Buffer from its start, or anywhere. Not safe for concurrent use, but for ReadAt.
+type Reader struct {
 	*io.SectionReader
 	b *Buffer
 }
 
 // Read fails on a failed Buffer even where there is nothing to read: it must not pass for an empty object.
-func (r reader) Read(p []byte) (int, error) {
+func (r *Reader) Read(p []byte) (int, error) {
 	if err := r.b.failure(); err != nil {
 		return 0, err
 	}

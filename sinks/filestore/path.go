@@ -8,8 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// Marks in names. A percent sign that belongs to a key is always written %25, so that none of these can come from one.
+// Marks in names. A percent sign that belongs to a key stays as it is before two of 0-9A-F, as Hive escapes the values of partitions,
+// so that readers of folders find them; any other is written %x25. So none of these marks can come from a key.
 const (
+	markByte   = "%x" // before two hexadecimal digits: a byte that a name cannot hold
 	markObject = "%o" // at the end: an object whose plain name is taken by a folder
 	markFolder = "%p" // at the end: a folder whose plain name is taken by an object
 	markEmpty  = "%z" // the whole name: an empty part of a key, as in "a//b" or "a/"
@@ -24,7 +26,7 @@ const (
 
 // Path is where an object is stored, below the store's folder, as long as no other object is in the way; see Key.
 func Path(bucket, key string) string {
-	names := split(strings.ReplaceAll(escape(bucket), "/", "%2F"))
+	names := split(strings.ReplaceAll(escape(bucket), "/", markByte+"2F"))
 	for part := range strings.SplitSeq(key, "/") {
 		names = append(names, split(escape(part))...)
 	}
@@ -61,13 +63,13 @@ func escape(part string) string {
 	case "":
 		return markEmpty
 	case ".", "..":
-		return strings.ReplaceAll(part, ".", "%2E")
+		return strings.ReplaceAll(part, ".", markByte+"2E")
 	}
 	var b strings.Builder
 	for i := 0; i < len(part); {
 		r, n := utf8.DecodeRuneInString(part[i:])
-		if r == '%' || r < ' ' || r == 0x7f || r == utf8.RuneError && n == 1 {
-			fmt.Fprintf(&b, "%%%02X", part[i])
+		if r == '%' && !hexAt(part, i+1) || r < ' ' || r == 0x7f || r == utf8.RuneError && n == 1 {
+			fmt.Fprintf(&b, "%s%02X", markByte, part[i])
 		} else {
 			b.WriteString(part[i : i+n])
 		}
@@ -87,17 +89,29 @@ func unescape(s string) (string, error) {
 			b.WriteString(s)
 			return b.String(), nil
 		}
-		if at+3 > len(s) {
-			return "", fmt.Errorf("broken escape in %q", s)
-		}
-		n, err := strconv.ParseUint(s[at+1:at+3], 16, 8)
-		if err != nil {
-			return "", fmt.Errorf("broken escape in %q", s)
-		}
 		b.WriteString(s[:at])
-		b.WriteByte(byte(n))
-		s = s[at+3:]
+		s = s[at:]
+		n := step(s)
+		switch {
+		case strings.HasPrefix(s, markByte) && hexAt(s, len(markByte)):
+			c, err := strconv.ParseUint(s[len(markByte):n], 16, 8)
+			if err != nil {
+				return "", fmt.Errorf("broken escape in %q", s)
+			}
+			b.WriteByte(byte(c))
+		case hexAt(s, 1):
+			b.WriteString(s[:n])
+		default:
+			return "", fmt.Errorf("broken escape in %q", s)
+		}
+		s = s[n:]
 	}
+}
+
+// hexAt says whether two upper-case hexadecimal digits stand at a place.
+func hexAt(s string, at int) bool {
+	const digits = "0123456789ABCDEF"
+	return at+2 <= len(s) && strings.IndexByte(digits, s[at]) >= 0 && strings.IndexByte(digits, s[at+1]) >= 0
 }
 
 // split cuts an escaped part that is too long for one name, never within an escape or a character.
@@ -119,8 +133,11 @@ func split(s string) []string {
 
 // step is the length of what must stay together at the start of s.
 func step(s string) int {
-	if s[0] == '%' {
-		return 3
+	switch {
+	case strings.HasPrefix(s, markByte):
+		return min(len(s), len(markByte)+2)
+	case s[0] == '%':
+		return min(len(s), 3)
 	}
 	_, n := utf8.DecodeRuneInString(s)
 	return n
