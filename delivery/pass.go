@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"hydrant/delivery/journal"
 	"hydrant/record"
@@ -26,8 +27,12 @@ type pass struct {
 	limit     record.Position // no more is read than was begun
 	maxActive int
 
+	reading journal.Reading // what is noted of this pass
+	former  journal.Reading // and of the one before it, in another life
+	entered time.Time
+	careful bool // each record is noted before it is derived
+
 	arrival, start, end int64 // of the put that is read
-	rec                 record.Record
 	src                 source
 	version             int
 }
@@ -60,7 +65,59 @@ func (s *scatterer) newPass() (*pass, error) {
 	}
 	slices.SortFunc(p.refills, func(a, b *chunk) int { return cmp.Compare(a.entry.Batch.Last.Pos, b.entry.Batch.Last.Pos) })
 	p.walk = s.r.opt.Source.Walk(from)
-	return p, nil
+	return p, p.enter(sc.Reading)
+}
+
+// enter notes that records are being derived. A record that ended several processes by that is found out, and set aside.
+func (p *pass) enter(former *journal.Reading) error {
+	if former != nil {
+		p.former = *former
+	}
+	p.entered = time.Now()
+	p.reading = journal.Reading{Lives: p.former.Lives + 1, At: p.former.At, AtLives: p.former.AtLives}
+	if p.careful = p.former.Lives >= maxLives; p.careful {
+		p.s.r.opt.Logger.Error("several processes have ended while they read the log; each record is noted before it is processed")
+	}
+	return p.s.r.opt.Journal.NoteReading(p.reading)
+}
+
+// survived notes that everything there is was derived, and the process lives.
+func (p *pass) survived() error {
+	if p.reading.Lives == 0 {
+		return nil
+	}
+	p.reading, p.former, p.careful = journal.Reading{}, journal.Reading{}, false
+	return p.s.r.opt.Journal.NoteReading(p.reading)
+}
+
+// killer notes that a record is about to be derived; true: processes have ended at it.
+func (p *pass) killer(pos record.Position) (bool, error) {
+	lives := 1
+	if pos == p.former.At {
+		if p.former.AtLives >= atLives {
+			return true, nil
+		}
+		lives = p.former.AtLives + 1
+	}
+	p.reading.At, p.reading.AtLives = pos, lives
+	return false, p.s.r.opt.Journal.NoteReading(p.reading)
+}
+
+// calm is how long a pass goes on before it is noted that the process outlived it: not for each record that trickles in.
+const calm = time.Second
+
+// atLives is how many processes may end at one record.
+const atLives = 2
+
+// kill sets a record aside as it came.
+func (p *pass) kill(rec record.Record) error {
+	p.s.r.opt.Logger.Error("a record has ended the process several times while it was processed; it is set aside", "position", rec.Pos)
+	x := record.Derived{ID: rec.ID, ArrivalMillis: rec.ArrivalMillis, Data: rec.Data, Raw: rec.Data, Failure: &record.Failure{
+		Type: killedType, Code: "Hydrant.ProcessKilled", Message: "the process ended several times while it processed this record"}}
+	for p.skip.Has(x.Pos, x.Sub) && x.Sub < record.MaxSubs-1 {
+		x.Sub++
+	}
+	return p.derived(&x)
 }
 
 // era notes that another version makes the records from a position on, when that is so.
@@ -96,12 +153,20 @@ func (p *pass) next() (more bool, err error) {
 	if err := p.follow(); err != nil {
 		return false, err
 	}
+	if at, _ := p.walk.Mark(); p.reading.Lives == 0 && p.s.r.opt.Source.Waits(at) {
+		if err := p.enter(nil); err != nil {
+			return false, err
+		}
+	}
 	more, err = p.walk.Next(p.begin, p.record)
 	if errors.Is(err, errLimit) {
 		more, err = false, nil
 	}
 	if err == nil {
 		p.refilled(!more)
+	}
+	if err == nil && !more && time.Since(p.entered) > calm {
+		err = p.survived()
 	}
 	return more, err
 }
@@ -160,7 +225,12 @@ func (p *pass) record(rec record.Record) error {
 	if err != nil {
 		return err
 	}
-	p.rec, p.src = rec, source{sum: digest(rec.Data)}
+	p.src = source{sum: digest(rec.Data)}
+	if p.careful {
+		if killer, err := p.killer(rec.Pos); killer || err != nil {
+			return errors.Join(err, p.kill(rec))
+		}
+	}
 	if err := stage.Derive(rec, p.derived); err != nil {
 		return err
 	}

@@ -149,7 +149,7 @@ func (s *scatterer) run() error {
 		}
 		s.raise()
 		if s.idle() {
-			return s.leave()
+			return errors.Join(s.pass.survived(), s.leave())
 		}
 		s.wait()
 	}

@@ -27,6 +27,7 @@ type op struct {
 	Floor    *Mark     `json:",omitempty"`
 	Era      *Era      `json:",omitempty"`
 	Settled  *Set      `json:",omitempty"`
+	Reading  *Reading  `json:",omitempty"`
 }
 
 type snapshot struct {
@@ -122,7 +123,7 @@ func (j *Journal) apply(o op) {
 		delete(j.open, o.Done)
 	case o.Scatter != nil:
 		j.scatter = o.Scatter.orNil()
-	case o.Floor != nil || o.Era != nil || o.Settled != nil:
+	case o.Floor != nil || o.Era != nil || o.Settled != nil || o.Reading != nil:
 		j.scatter.note(o)
 	case o.Split != nil:
 		delete(j.open, o.Split.N)

@@ -7,6 +7,15 @@ type Scatter struct {
 	Floor Mark // everything below it is settled: delivered, set aside, dropped, or in an open entry
 	Eras  []Era
 	Done  *Set // what is settled at and above Floor and in no open entry
+
+	Reading *Reading `json:",omitempty"` // not nil while records are being derived
+}
+
+// Reading is what is known of processes that ended while they derived records: nobody has an entry for these yet.
+type Reading struct {
+	Lives   int             // processes that began, this one included
+	At      record.Position `json:",omitempty"` // the record that was being derived, noted once Lives are many
+	AtLives int             `json:",omitempty"` // processes that were at it
 }
 
 // Era says whose processors make the records from a position on, up to the next era.
@@ -38,6 +47,12 @@ func (s *Scatter) settle(e Entry) {
 func (s *Scatter) note(o op) {
 	if s == nil {
 		return
+	}
+	if o.Reading != nil {
+		s.Reading = o.Reading
+		if s.Reading.Lives == 0 {
+			s.Reading = nil
+		}
 	}
 	if o.Era != nil {
 		s.Eras = append(s.Eras, *o.Era)
@@ -88,6 +103,14 @@ func (j *Journal) AddEra(e Era) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.write([]op{{Era: &e}}, true)
+}
+
+// NoteReading notes how far the derivation of records is; the zero value: it is over. The note is lazy: it is read after the end
+// of a process, not of a machine.
+func (j *Journal) NoteReading(r Reading) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.write([]op{{Reading: &r}}, false)
 }
 
 // Raise notes that everything below a mark is settled or in an open entry, and that more is settled above it without an entry

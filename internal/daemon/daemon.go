@@ -42,6 +42,8 @@ type Options struct {
 	SpoolDir string
 	// Sink replaces all object stores.
 	Sink delivery.Sink
+	// Stage stands around every chain of processors; nil: nothing does.
+	Stage func(delivery.Stage) delivery.Stage
 }
 
 // env is what all streams share.
@@ -56,7 +58,8 @@ type env struct {
 	spoolDir    string
 	spoolBudget *spool.Budget
 	lanes       *spool.LaneBudget
-	region      string // of AWS services, where nothing else is said
+	around      func(delivery.Stage) delivery.Stage // every chain of processors; nil: nothing
+	region      string                              // of AWS services, where nothing else is said
 	metrics     *metrics
 	logger      *slog.Logger
 	now         func() time.Time
@@ -98,6 +101,7 @@ const janitorEvery = 30 * time.Second
 // Open locks the data directory, reads what a former life left and starts delivering it. Damage in it is reported, never an error.
 func Open(o Options) (*Daemon, error) {
 	d := &Daemon{cfg: o.Config, registry: prometheus.NewRegistry(), streams: map[string]*stream{}, sink: o.Sink}
+	d.around = o.Stage
 	d.logger, d.fs, d.now = o.Logger, o.FS, o.Now
 	if d.logger == nil {
 		d.logger = slog.New(slog.DiscardHandler)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hydrant/config"
+	"hydrant/delivery"
 	"hydrant/internal/vfs"
 	"hydrant/record"
 )
@@ -196,5 +197,63 @@ func TestFailuresAreSplitOff(t *testing.T) {
 		if ended || t.Failed() {
 			break
 		}
+	}
+}
+
+// killerStage ends the process at one record, as a processor that takes all memory would.
+type killerStage struct {
+	delivery.Stage
+	w *world
+}
+
+func (k killerStage) Derive(rec record.Record, emit func(*record.Derived) error) error {
+	if strings.Contains(string(rec.Data), `"n":17,`) {
+		k.w.mem.Crash()
+		return errors.New("dead")
+	}
+	return k.Stage.Derive(rec, emit)
+}
+
+// TestRecordThatKillsWhileItIsDerived: before a record has an entry in the journal, what processes died of is found out, too.
+func TestRecordThatKillsWhileItIsDerived(t *testing.T) {
+	for _, name := range []string{"parts", "plain"} {
+		inWorld(t, func(w *world) {
+			w.stage = func(s delivery.Stage) delivery.Stage { return killerStage{s, w} }
+			bad := partitioned(name, 3)
+			if name == "plain" {
+				bad = small(name)
+				bad.Processors = []config.Processor{{Deaggregate: &config.Deaggregate{Type: "json"}}}
+			}
+			bad.Buffer.Size = 1 << 20
+			w.open(bad, small("good"))
+			w.mustPut(name, 30)
+			w.mustPut("good", 5)
+			deaths := 0
+			for ; ; deaths++ {
+				w.sleep(2 * time.Minute)
+				if !w.mem.Crashed() {
+					break
+				}
+				if deaths > 60 {
+					t.Fatal("it never ends")
+				}
+				w.cut(true, 0)
+				w.open()
+			}
+			w.mustPut(name, 2)
+			w.sleep(time.Minute)
+			w.stop(time.Minute)
+			w.check()
+			aside := 0
+			for _, o := range w.store.list("b-" + name) {
+				if strings.Contains(o, "process-killed") {
+					aside += w.store.get(o).identity.Count
+				}
+			}
+			if aside != 1 {
+				t.Errorf("%s: %d records were set aside after %d deaths, want the culprit alone", name, aside, deaths)
+			}
+			t.Logf("%s: %d deaths", name, deaths)
+		})
 	}
 }

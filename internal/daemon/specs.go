@@ -41,6 +41,12 @@ func (s *specs) Spec(version int) (*delivery.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
+	if around, inner := s.stream.env.around, spec.NewStage; around != nil && inner != nil {
+		spec.NewStage = func() (delivery.Stage, error) {
+			st, err := inner()
+			return around(st), err
+		}
+	}
 	s.built[version] = spec
 	return spec, nil
 }

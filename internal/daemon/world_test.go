@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"hydrant/config"
+	"hydrant/delivery"
 	"hydrant/internal/vfs"
 	"hydrant/record"
 )
@@ -37,6 +38,7 @@ type world struct {
 	next  int
 	pads  *rand.Rand
 
+	stage     func(delivery.Stage) delivery.Stage
 	announced atomic.Bool // the daemon said that it could not avoid delivering twice
 }
 
@@ -66,7 +68,7 @@ func small(name string) config.Stream {
 }
 
 func (w *world) options() Options {
-	o := Options{Config: w.cfg, FS: w.mem, SpoolDir: w.spool, Sink: w.store,
+	o := Options{Config: w.cfg, FS: w.mem, SpoolDir: w.spool, Sink: w.store, Stage: w.stage,
 		Lock: func(string, string) (func() error, error) { return func() error { return nil }, nil }}
 	out := io.Writer(w)
 	if os.Getenv("HYDRANT_TEST_LOG") != "" {
