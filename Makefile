@@ -1,4 +1,5 @@
-# make check before a merge; make e2e and make torture need Python, npm, root and /dev/fuse (see e2e/components/install).
+# make check before a merge; make e2e and make torture need Python, npm, a JDK with Maven, root and /dev/fuse
+# (see e2e/components/install).
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build

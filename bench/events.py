@@ -1,4 +1,4 @@
-"""Log events as services write them: one JSON object of 20 fields, about 670 bytes each."""
+"""Log events as services write them: one JSON object of 20 fields, about 670 bytes each; a flat and a nested kind for columns."""
 import json
 import random
 
@@ -33,6 +33,37 @@ def event(rnd, n):
     }
 
 
-def lines(count, seed=1):
+# Hive names of the types of a flat event, and what a nested one has instead of "labels".
+FLAT = {
+    "timestamp": "timestamp", "level": "string", "service": "string", "version": "string", "host": "string", "pod": "string", "region": "string",
+    "trace_id": "string", "span_id": "string", "user_id": "bigint", "session": "string", "client_ip": "string", "method": "string", "path": "string",
+    "status": "int", "duration_ms": "double", "bytes": "bigint", "user_agent": "string", "message": "string", "canary": "boolean",
+}
+NESTED = {
+    **{name: t for name, t in FLAT.items() if name != "canary"},
+    "user": "struct<id:bigint,name:string,address:struct<city:string,zip:string>>", "tags": "array<string>", "labels": "map<string,string>",
+    "items": "array<struct<sku:string,quantity:int,price:double>>",
+}
+
+
+def flat_event(rnd, n):
+    """20 columns, none of them made of others."""
+    e = event(rnd, n)
+    return {**{k: v for k, v in e.items() if k != "labels"}, "canary": e["labels"]["canary"]}
+
+
+def nested_event(rnd, n):
+    e = event(rnd, n)
+    team = e.pop("labels")
+    e["user"] = {"id": e["user_id"], "name": "user-%d" % (e["user_id"] % 5000),
+                 "address": {"city": rnd.choice(["Oslo", "Lagos", "Lima", "Pune"]), "zip": "%05d" % rnd.randrange(10**5)}}
+    e["tags"] = rnd.sample(["web", "mobile", "beta", "paid", "eu", "us"], rnd.randrange(4))
+    e["labels"] = {"team": team["team"], "tier": team["tier"]}
+    e["items"] = [{"sku": "SKU-%06d" % rnd.randrange(10**6), "quantity": rnd.randrange(1, 9), "price": rnd.randrange(100, 99999) / 100}
+                  for _ in range(rnd.randrange(4))]
+    return e
+
+
+def lines(count, seed=1, kind=event):
     rnd = random.Random(seed)
-    return [json.dumps(event(rnd, n), separators=(",", ":")).encode() for n in range(count)]
+    return [json.dumps(kind(rnd, n), separators=(",", ":")).encode() for n in range(count)]

@@ -140,7 +140,7 @@ type GlueTable struct {
 
 // InferenceLimits bound an inferred schema.
 type InferenceLimits struct {
-	MaxColumns int // leaves, 1 to 10,000, default 1000; records that would add more are set aside
+	MaxColumns int // leaves, 1 to 10,000, default 5000; records that would add more are set aside
 	MaxDepth   int // 1 to 32, default 16; what lies deeper is kept as JSON text
 }
 

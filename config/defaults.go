@@ -92,7 +92,7 @@ func (s *Stream) Normalize() {
 const (
 	defaultPageSize     = 1 * MB
 	defaultRowGroupSize = 64 * MB
-	defaultMaxColumns   = 1000
+	defaultMaxColumns   = 5000
 	defaultMaxDepth     = 16
 )
 

@@ -113,8 +113,9 @@ type Schemas interface {
 	Latest() int
 	// Learn widens the latest schema until every record that read yields fits it, if it can; it is durable before Learn returns.
 	Learn(read func(visit func(data []byte) error) error) (number int, err error)
-	// Folder goes between prefix and name of the objects written under a schema: readers of one folder find types that agree.
-	Folder(number int) string
+	// Generation names the schemas that a schema's types agree with; "" for the first ones. Objects of different generations stand in
+	// folders beside each other, so that a reader of one finds types that agree.
+	Generation(number int) (string, error)
 }
 
 // Specs keeps every spec version that an open entry may need.
@@ -174,6 +175,10 @@ type Runner struct {
 	next  record.Position // of the batch to be closed next; the loop's own
 	state stateBoard
 	tries *semaphore.Weighted // attempts at objects of partitions
+
+	// entered: the loop knows what the processes before this one died of while they derived records, former.
+	entered bool
+	former  journal.Reading
 
 	partitions, oldest atomic.Int64 // open partitions, and the arrival of their oldest record
 

@@ -169,6 +169,7 @@ func (w *work) attempt(ctx context.Context) (out record.Outcome, over bool) {
 		}
 		if err != nil {
 			w.release()
+			w.lane = nil // perhaps it is the lane that cannot be read; the log has the records, too
 			return record.Outcome{Kind: record.Retry, Code: "Hydrant.EncodeFailed", Err: err, Unsent: true}, over
 		}
 		if over {

@@ -31,7 +31,11 @@ func (r *Runner) key(spec *Spec, e *journal.Entry) (string, error) {
 			return "", fmt.Errorf("%w: %w", errNoName, err)
 		}
 		if spec.Schemas != nil && e.Schema > 0 {
-			dir += spec.Schemas.Folder(e.Schema)
+			generation, err := spec.Schemas.Generation(e.Schema)
+			if err != nil {
+				return "", err
+			}
+			dir = beside(dir, spec.Prefix.Head(), generation)
 		}
 		return dir + prefix.ObjectName(r.opt.Stream, e.Version, in.Time, objectUUID(e), spec.Extension), nil
 	}
@@ -45,6 +49,18 @@ func (r *Runner) key(spec *Spec, e *journal.Entry) (string, error) {
 		dir = e.SetAside + in.Time.Format("/2006/01/02/15/") // a prefix that is too long must not lose what it was to hold
 	}
 	return dir + name, nil
+}
+
+// beside moves a prefix into a folder that stands beside the one that its text names: a reader of that one, however deep it looks, must
+// not find files whose types do not agree.
+func beside(dir, head, generation string) string {
+	if generation == "" {
+		return dir
+	}
+	if i := strings.LastIndexByte(head, '/'); i > 0 {
+		return dir[:i] + "-" + generation + dir[i:]
+	}
+	return generation + "/" + dir
 }
 
 func (r *Runner) nameInput(spec *Spec, e *journal.Entry) prefix.Input {

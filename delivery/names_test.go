@@ -98,3 +98,19 @@ func TestBackoff(t *testing.T) {
 		t.Error("warnings of a long outage: " + fmt.Sprint(loud(1), loud(5), loud(64), loud(120)))
 	}
 }
+
+func TestGenerationsStandBesideEachOther(t *testing.T) {
+	for _, c := range []struct{ prefix, head, generation, want string }{
+		{"logs/2026/01/", "logs/", "", "logs/2026/01/"},
+		{"logs/2026/01/", "logs/", "schema-2", "logs-schema-2/2026/01/"},
+		{"a/b/c=1/", "a/b/c=", "schema-3", "a/b-schema-3/c=1/"},
+		{"c=1/", "c=", "schema-2", "schema-2/c=1/"},
+		{"2026/01/", "", "schema-2", "schema-2/2026/01/"},
+		{"/x/", "/x/", "schema-2", "/x-schema-2/"},
+		{"/x/", "/", "schema-2", "schema-2//x/"},
+	} {
+		if got := beside(c.prefix, c.head, c.generation); got != c.want {
+			t.Errorf("beside(%q, %q, %q) = %q, want %q", c.prefix, c.head, c.generation, got, c.want)
+		}
+	}
+}

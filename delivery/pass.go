@@ -65,14 +65,18 @@ func (s *scatterer) newPass() (*pass, error) {
 	}
 	slices.SortFunc(p.refills, func(a, b *chunk) int { return cmp.Compare(a.entry.Batch.Last.Pos, b.entry.Batch.Last.Pos) })
 	p.walk = s.r.opt.Source.Walk(from)
-	return p, p.enter(sc.Reading)
+	if !s.r.entered { // what the process itself does afterwards is no death
+		s.r.entered = true
+		if sc.Reading != nil {
+			s.r.former = *sc.Reading
+		}
+	}
+	return p, p.enter()
 }
 
 // enter notes that records are being derived. A record that ended several processes by that is found out, and set aside.
-func (p *pass) enter(former *journal.Reading) error {
-	if former != nil {
-		p.former = *former
-	}
+func (p *pass) enter() error {
+	p.former = p.s.r.former
 	p.entered = time.Now()
 	p.reading = journal.Reading{Lives: p.former.Lives + 1, At: p.former.At, AtLives: p.former.AtLives}
 	if p.careful = p.former.Lives >= maxLives; p.careful {
@@ -86,7 +90,7 @@ func (p *pass) survived() error {
 	if p.reading.Lives == 0 {
 		return nil
 	}
-	p.reading, p.former, p.careful = journal.Reading{}, journal.Reading{}, false
+	p.reading, p.former, p.s.r.former, p.careful = journal.Reading{}, journal.Reading{}, journal.Reading{}, false
 	return p.s.r.opt.Journal.NoteReading(p.reading)
 }
 
@@ -114,9 +118,6 @@ func (p *pass) kill(rec record.Record) error {
 	p.s.r.opt.Logger.Error("a record has ended the process several times while it was processed; it is set aside", "position", rec.Pos)
 	x := record.Derived{ID: rec.ID, ArrivalMillis: rec.ArrivalMillis, Data: rec.Data, Raw: rec.Data, Failure: &record.Failure{
 		Type: killedType, Code: "Hydrant.ProcessKilled", Message: "the process ended several times while it processed this record"}}
-	for p.skip.Has(x.Pos, x.Sub) && x.Sub < record.MaxSubs-1 {
-		x.Sub++
-	}
 	return p.derived(&x)
 }
 
@@ -154,7 +155,7 @@ func (p *pass) next() (more bool, err error) {
 		return false, err
 	}
 	if at, _ := p.walk.Mark(); p.reading.Lives == 0 && p.s.r.opt.Source.Waits(at) {
-		if err := p.enter(nil); err != nil {
+		if err := p.enter(); err != nil {
 			return false, err
 		}
 	}
@@ -165,7 +166,7 @@ func (p *pass) next() (more bool, err error) {
 	if err == nil {
 		p.refilled(!more)
 	}
-	if err == nil && !more && time.Since(p.entered) > calm {
+	if err == nil && !more && (p.reading.Lives > 1 || time.Since(p.entered) > calm) {
 		err = p.survived()
 	}
 	return more, err
@@ -226,7 +227,7 @@ func (p *pass) record(rec record.Record) error {
 		return err
 	}
 	p.src = source{sum: digest(rec.Data)}
-	if p.careful {
+	if p.careful && !p.skip.HasAny(rec.Pos) && !(p.filling() && p.refill.HasAny(rec.Pos)) { // else it was derived before, and nobody died
 		if killer, err := p.killer(rec.Pos); killer || err != nil {
 			return errors.Join(err, p.kill(rec))
 		}

@@ -149,7 +149,10 @@ func (s *scatterer) run() error {
 		}
 		s.raise()
 		if s.idle() {
-			return errors.Join(s.pass.survived(), s.leave())
+			if err := s.pass.survived(); err != nil {
+				return err
+			}
+			return s.leave()
 		}
 		s.wait()
 	}

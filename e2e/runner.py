@@ -1,4 +1,5 @@
-"""Runs the cases, each in a process of its own with a time limit, and counts. `runner.py [NAME...]` runs only those."""
+"""Runs the cases, each in a process of its own with a time limit, and counts. `runner.py [NAME...]` runs only those;
+`runner.py --gate` runs those of the release gate, which need much memory and are not part of every run."""
 import os
 import signal
 import subprocess
@@ -19,6 +20,19 @@ CASES = [  # name, script and arguments, seconds
     ("lock", ["lock.py"], 120),
     ("fresh-kill", ["fresh_kill.py"], 300),
     ("many-streams", ["many_streams.py"], 600),
+    ("codecs-java", ["codecs_java.py"], 180),
+    ("parquet-flights", ["parquet_flights.py"], 240),
+    ("parquet-webhooks", ["parquet_webhooks.py"], 180),
+    ("parquet-errors", ["parquet_errors.py"], 120),
+    ("parquet-property", ["parquet_property.py"], 300),
+    ("processors", ["processors.py"], 120),
+    ("partitions-s3", ["partitions.py", "s3"], 240),
+    ("partitions-file", ["partitions.py", "file"], 240),
+    ("many-partitions-json", ["many_partitions.py", "json"], 300),
+    ("many-partitions-parquet", ["many_partitions.py", "parquet"], 300),
+]
+GATE = [
+    ("trino-reads", ["trino_reads.py"], 900),
 ]
 
 
@@ -54,11 +68,12 @@ def interrupted(signum, _):
 running = []
 signal.signal(signal.SIGTERM, interrupted)
 signal.signal(signal.SIGINT, interrupted)
-wanted, passed, failed = sys.argv[1:], 0, []
-unknown = [w for w in wanted if not any(w in name for name, _, _ in CASES)]
+cases = GATE if "--gate" in sys.argv else CASES
+wanted, passed, failed = [w for w in sys.argv[1:] if w != "--gate"], 0, []
+unknown = [w for w in wanted if not any(w in name for name, _, _ in cases)]
 if unknown:
-    sys.exit(f"no such case: {unknown}; there are: {[c[0] for c in CASES]}")
-for name, script, seconds in CASES:
+    sys.exit(f"no such case: {unknown}; there are: {[c[0] for c in cases]}")
+for name, script, seconds in cases:
     if wanted and not any(w in name for w in wanted):
         continue
     t0 = time.monotonic()

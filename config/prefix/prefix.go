@@ -312,6 +312,14 @@ func (t *Template) longest(values []string) (chars, bytes int) {
 	return chars, bytes
 }
 
+// Head is the text before the first expression.
+func (t *Template) Head() string {
+	if len(t.parts) > 0 && t.parts[0].kind == literal {
+		return t.parts[0].text
+	}
+	return ""
+}
+
 // Eval gives the prefix for one object. It fails when a partition value is missing or empty,
 // or with ErrTooLong.
 func (t *Template) Eval(in Input) (string, error) {

@@ -1,5 +1,5 @@
-// Package schema owns column types: the names that Hive and Glue use, and the tree that they stand for. It knows no files
-// of any format and no records.
+// Package schema owns column types: the names that Hive and Glue use, the tree that they stand for, and how JSON Schema and Avro
+// files describe it. It knows no files of data and no records.
 package schema
 
 // Kind is a type without its parameters.

@@ -69,6 +69,28 @@ func (s *Scatter) note(o op) {
 	}
 }
 
+// Backlog is how many records wait in a log that ends before end and begins at start: in open entries, and behind what was closed.
+// Where one accepted record has become several it is an estimate.
+func (j *Journal) Backlog(start, end record.Position) int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	from, n := j.closed.Pos, int64(0)
+	if j.scatter != nil {
+		from = j.scatter.Floor.Pos
+		n -= int64(j.scatter.Done.Len())
+	}
+	if from = max(from, start); end > from {
+		n += int64(end - from)
+	}
+	n = max(n, 0)
+	for _, e := range j.open {
+		if j.scatter == nil || e.Batch.First.Pos < from {
+			n += int64(e.Batch.Count)
+		}
+	}
+	return n
+}
+
 // BeginScatter notes, durably, that from the end of what was closed on records are settled one by one, made by the processors of
 // version. Nothing happens when that is so already.
 func (j *Journal) BeginScatter(version int) error {

@@ -107,7 +107,7 @@ func cutPhase(ctx context.Context, o *options, dir, objectStore string, n int) (
 	w.disk = &disk{bin: filepath.Join(o.components, "lossyfs"), dir: dir, mount: filepath.Join(dir, "mount"), seed: o.seed}
 	w.daemon.data = filepath.Join(w.disk.mount, "data")
 	if objectStore == "file" {
-		w.store = folder{filepath.Join(w.daemon.data, "s3", bucket)}
+		w.store = folder{w.daemon.data}
 	}
 	if err := w.disk.start(); err != nil {
 		return w, err
@@ -143,6 +143,9 @@ func (w *world) cutPower() error {
 	}
 	w.daemon.kill()
 	if err := w.disk.replace(); err != nil {
+		return err
+	}
+	if err := w.edit(); err != nil {
 		return err
 	}
 	if err := w.daemon.start(); err != nil {

@@ -36,6 +36,9 @@ func killPhase(ctx context.Context, o *options, dir string, n int) (*world, erro
 		if w.rnd.IntN(4) == 0 { // sometimes it stays down for a while
 			time.Sleep(time.Duration(w.rnd.IntN(1500)) * time.Millisecond)
 		}
+		if err := w.edit(); err != nil {
+			return w, err
+		}
 		if err := w.daemon.start(); err != nil {
 			return w, fmt.Errorf("start after kill %d: %w", kills, err)
 		}

@@ -2,11 +2,15 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"hash/crc32"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // What is known about a record that was sent.
@@ -30,7 +34,10 @@ type ledger struct {
 }
 
 // outcomes belongs to one producer until the producers have ended.
-type outcomes struct{ state []byte }
+type outcomes struct {
+	state []byte
+	some  atomic.Bool // acknowledged; anybody may ask
+}
 
 func newLedger() *ledger { return &ledger{lanes: map[lane]*outcomes{}} }
 
@@ -69,7 +76,20 @@ func (l *ledger) acknowledged(o *outcomes, first, n int) bool {
 	for i := range n {
 		o.state[first+i] = acked
 	}
+	o.some.Store(true)
 	return true
+}
+
+// begun says whether anything of a life has been acknowledged.
+func (l *ledger) begun(life string) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for k, o := range l.lanes {
+		if k.life == life && o.some.Load() {
+			return true
+		}
+	}
+	return false
 }
 
 // encode makes the record's bytes: it delimits and checks itself, whatever stands around it in an object.
@@ -103,17 +123,34 @@ func decode(rec []byte) (lane, int, error) {
 type tally struct {
 	sent, acked, delivered int
 	lost, duplicates       int
-	disordered, foreign    int // acknowledged records out of order; bytes that are no record of ours
+	disordered, foreign    int            // acknowledged records out of order; bytes that are no record of ours
+	misplaced              int            // records that belong to another folder
+	unreadable             int            // files that cannot be read, alone or together with those beside them
+	misnamed               int            // objects whose identity does not say what they hold, or is that of another one
+	aside                  map[string]int // records by error type
+	moved                  int            // objects by the query of an older version
 	examples               []string
 
 	ledger *ledger
 	seen   map[lane][]byte
-	last   map[lane]int
-	shown  map[string]bool // objects and lanes that have their example
+	last   map[scope]int
+	types  map[string]string // of a folder's columns
+	owners map[string]string // identity to key
+	shown  map[string]bool   // objects and lanes that have their example
+
+	judged   string // the object whose partition is being judged
+	movedNow bool   // it has moved
+}
+
+// scope is where a lane's records must come in their order.
+type scope struct {
+	order string
+	lane  lane
 }
 
 func (l *ledger) tally() *tally {
-	return &tally{ledger: l, seen: map[lane][]byte{}, last: map[lane]int{}, shown: map[string]bool{}}
+	return &tally{ledger: l, aside: map[string]int{}, seen: map[lane][]byte{}, last: map[scope]int{}, types: map[string]string{},
+		owners: map[string]string{}, shown: map[string]bool{}}
 }
 
 // example keeps the first failure of each kind for each place, a few in all.
@@ -126,7 +163,30 @@ func (t *tally) example(kind, place, format string, args ...any) {
 }
 
 // object counts the records of one object. Objects of one stream must come in listing order.
-func (t *tally) object(key string, body []byte) {
+func (t *tally) object(o object) {
+	p, before, readable := placeOf(o.key), t.delivered+t.foreign, true
+	var records int
+	switch {
+	case p.errorType != "":
+		records = t.errorRecords(p, o.body)
+	case recipeOf(p.stream) == 0:
+		t.stretch(p, o.body)
+		records = t.delivered + t.foreign - before
+	case recipeOf(p.stream) == lines:
+		for line := range bytes.Lines(o.body) {
+			t.text(p, line)
+			records++
+		}
+	default:
+		records, readable = t.table(p, o.body)
+	}
+	if readable {
+		t.identified(o, p, records)
+	}
+}
+
+// stretch takes plain records that stand one behind the other.
+func (t *tally) stretch(p place, body []byte) {
 	for len(body) > 0 {
 		if body[0] == '\n' {
 			body = body[1:]
@@ -135,20 +195,32 @@ func (t *tally) object(key string, body []byte) {
 		end := bytes.IndexByte(body, '}')
 		if body[0] != '{' || end < 0 {
 			t.foreign++
-			t.example("foreign", key, "no record at %.80q", body)
+			t.example("foreign", p.key, "no record at %.80q", body)
 			return
 		}
-		t.record(key, body[1:end])
+		t.plain(p, body[:end+1])
 		body = body[end+1:]
 	}
 }
 
-func (t *tally) record(key string, rec []byte) {
-	k, seq, err := decode(rec)
-	o := t.ledger.lanes[k]
-	if err != nil || o == nil || seq >= len(o.state) {
+// plain takes one record of a stream without a recipe.
+func (t *tally) plain(p place, rec []byte) {
+	rec = bytes.TrimRight(rec, "\n")
+	k, seq, err := decode(rec[min(1, len(rec)):max(1, len(rec)-1)])
+	if err != nil {
 		t.foreign++
-		t.example("foreign", key, "unknown record %.80q: %v", rec, err)
+		t.example("foreign", p.key, "%v", err)
+		return
+	}
+	t.one(p, k, seq)
+}
+
+// one counts a record of ours.
+func (t *tally) one(p place, k lane, seq int) {
+	o := t.ledger.lanes[k]
+	if o == nil || seq >= len(o.state) {
+		t.foreign++
+		t.example("foreign", p.key, "nobody sent %v record %d", k, seq)
 		return
 	}
 	if t.seen[k] == nil {
@@ -157,16 +229,17 @@ func (t *tally) record(key string, rec []byte) {
 	t.delivered++
 	if t.seen[k][seq]++; t.seen[k][seq] == 2 {
 		t.duplicates++
-		t.example("duplicate", key, "%v record %d is here again", k, seq)
+		t.example("duplicate", p.key, "%v record %d is here again", k, seq)
 	}
 	if o.state[seq] != acked {
 		return
 	}
-	if before, ok := t.last[k]; ok && seq < before {
+	s := scope{p.order(), k}
+	if before, ok := t.last[s]; ok && seq < before {
 		t.disordered++
-		t.example("out of order", key, "%v record %d after %d", k, seq, before)
+		t.example("out of order", p.key, "%v record %d after %d", k, seq, before)
 	}
-	t.last[k] = seq
+	t.last[s] = seq
 }
 
 // finish counts what is missing. Producers have ended by then.
@@ -187,10 +260,15 @@ func (t *tally) finish() {
 }
 
 func (t *tally) ok() bool {
-	return t.acked > 0 && t.lost == 0 && t.duplicates == 0 && t.disordered == 0 && t.foreign == 0
+	return t.acked > 0 && t.lost+t.duplicates+t.disordered+t.foreign+t.misplaced+t.unreadable+t.misnamed == 0
 }
 
 func (t *tally) String() string {
-	return fmt.Sprintf("sent %d, acknowledged %d, delivered %d, lost %d, duplicates %d, out of order %d, foreign %d",
-		t.sent, t.acked, t.delivered, t.lost, t.duplicates, t.disordered, t.foreign)
+	var set []string
+	for _, e := range slices.Sorted(maps.Keys(t.aside)) {
+		set = append(set, fmt.Sprintf("%d %s", t.aside[e], e))
+	}
+	return fmt.Sprintf("sent %d, acknowledged %d, delivered %d (set aside: %s), lost %d, duplicates %d, out of order %d, foreign %d, misplaced %d, "+
+		"unreadable %d, misnamed %d; %d objects moved to a newer version", t.sent, t.acked, t.delivered, cmp.Or(strings.Join(set, ", "), "none"), t.lost, t.duplicates, t.disordered,
+		t.foreign, t.misplaced, t.unreadable, t.misnamed, t.moved)
 }

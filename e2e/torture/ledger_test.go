@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -14,6 +15,12 @@ func sent(l *ledger, k lane, n, ackedTo int) (records []string) {
 	}
 	l.acknowledged(o, first, ackedTo)
 	return records
+}
+
+// stored is an object of a stream with an identity that says how many records it holds.
+func stored(key string, records int, body string) object {
+	p := placeOf(key)
+	return object{key, fmt.Sprintf("v1;stream=%s;role=main;version=%d;partition=%s;first=00/%s;count=%d", p.stream, p.version, p.partition, key, records), []byte(body)}
 }
 
 func TestTallyCountsEachKindOfFailure(t *testing.T) {
@@ -40,7 +47,7 @@ func TestTallyCountsEachKindOfFailure(t *testing.T) {
 			l := newLedger()
 			r := sent(l, k, 4, 3)
 			y := l.tally()
-			y.object("key", []byte(c.object(r)))
+			y.object(stored("y0/y0-1-2026", c.have+c.foreign, c.object(r)))
 			y.finish()
 			if y.lost != c.lost || y.duplicates != c.dup || y.disordered != c.disorder || y.foreign != c.foreign || y.delivered != c.have {
 				t.Errorf("got %v, want lost %d duplicates %d out of order %d foreign %d delivered %d", y, c.lost, c.dup, c.disorder, c.foreign, c.have)
@@ -67,12 +74,15 @@ func TestAnswersAfterAPowerCutDoNotCount(t *testing.T) {
 	o := l.lane(k)
 	first := o.reserve(2)
 	l.cut(true)
-	if l.acknowledged(o, first, 2) {
+	if l.acknowledged(o, first, 2) || l.begun(k.life) {
 		t.Error("acknowledged during a cut")
 	}
 	l.cut(false)
 	if o.state[0] != unknown || !l.acknowledged(o, first, 2) || o.state[1] != acked {
 		t.Errorf("states %v", o.state)
+	}
+	if !l.begun(k.life) || l.begun("y1.1") {
+		t.Error("which lives have begun is not known")
 	}
 }
 

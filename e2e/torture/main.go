@@ -1,9 +1,11 @@
 // Command torture shows that no acknowledged record is lost and none is delivered twice, with the real daemon:
 // first it is killed (SIGKILL) again and again while S3 fails in every way it can, then the power is cut again and
 // again on a disk that forgets what was not synced. Producers keep account of every answer; at the end every object is read.
+// Some streams make partitions and Parquet files, and some of their records must go to the error prefix: each record's
+// bytes tell where it belongs. Their partition query changes now and then while the daemon is down.
 //
-// It owns the processes it starts and nothing else. Exit code 1: a record was lost, delivered twice, out of order or
-// damaged, or a component could not be started (lossyfs must be mountable). The seed fixes what producers send and
+// It owns the processes it starts and nothing else. Exit code 1: a record was lost, delivered twice, out of order,
+// misplaced or damaged, a file cannot be read, or a component could not be started (lossyfs must be mountable). The seed fixes what producers send and
 // which faults come; the moments still depend on the machine.
 package main
 
@@ -21,7 +23,7 @@ import (
 type options struct {
 	hydrant, components, dir string
 	kills, cuts, afterStore  int
-	streams, producers       int
+	streams, lake, producers int
 	seed                     uint64
 	pace, duration           time.Duration
 	keep                     bool
@@ -36,6 +38,7 @@ func parse() options {
 	flag.IntVar(&o.cuts, "powercuts", 20, "how often the power is cut")
 	flag.IntVar(&o.afterStore, "after-store", 50, "how often S3 must at least have answered 500 after it stored the object")
 	flag.IntVar(&o.streams, "streams", 6, "streams at a time; half of them are made by the API")
+	flag.IntVar(&o.lake, "lake", 3, "further streams: JSON by partition, Parquet by partition and Parquet with a learned schema in turn, with bad records")
 	flag.IntVar(&o.producers, "producers", 8, "concurrent producers")
 	flag.Uint64Var(&o.seed, "seed", 0, "0 takes one from the clock")
 	flag.DurationVar(&o.pace, "pace", 2*time.Second, "mean time between two kills or cuts")
@@ -86,7 +89,7 @@ func torture(ctx context.Context, o *options) (bool, error) {
 	if err := o.settle(); err != nil {
 		return false, err
 	}
-	fmt.Printf("seed %d, %d streams, %d producers, %d kills, %d power cuts, in %s\n", o.seed, o.streams, o.producers, o.kills, o.cuts, o.dir)
+	fmt.Printf("seed %d, %d+%d streams, %d producers, %d kills, %d power cuts, in %s\n", o.seed, o.streams, o.lake, o.producers, o.kills, o.cuts, o.dir)
 	if o.cuts > 0 {
 		if err := proveDisk(o); err != nil {
 			return false, fmt.Errorf("lossyfs: %w", err)

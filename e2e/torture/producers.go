@@ -58,9 +58,14 @@ func (p *producer) put(st stream) {
 	n := 1 + p.rnd.IntN(40)
 	first := o.reserve(n)
 	records := make([]string, n)
-	for i := range records {
-		records[i] = encode(k, first+i, p.payload())
+	form := encode
+	if recipeOf(st.life) != 0 {
+		form = compose
 	}
+	for i := range records {
+		records[i] = form(k, first+i, p.payload())
+	}
+	records = pack(k, first, records, func() bool { return p.rnd.IntN(3) == 0 })
 	req, err := p.request(st.name, records)
 	if err != nil {
 		panic(err) // our own mistake
@@ -77,7 +82,7 @@ func (p *producer) put(st stream) {
 		p.counts.broken.Add(1)
 		return
 	}
-	if resp.StatusCode != http.StatusOK || !wholeSuccess(body, n) {
+	if resp.StatusCode != http.StatusOK || !wholeSuccess(body, len(records)) {
 		p.counts.refused.Add(1)
 		p.pause()
 		return

@@ -54,6 +54,8 @@ type proxy struct {
 	healthy bool
 	outage  time.Time // until then nothing works
 	counts  map[fault]int
+	stored  map[string]string // identity by path, of what the server took
+	over    int               // objects that took the place of another one
 }
 
 func startProxy(target string, seed uint64) (*proxy, error) {
@@ -61,7 +63,7 @@ func startProxy(target string, seed uint64) (*proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fault proxy: %w", err)
 	}
-	p := &proxy{target: target, addr: ln.Addr().String(), done: make(chan struct{}), counts: map[fault]int{},
+	p := &proxy{target: target, addr: ln.Addr().String(), done: make(chan struct{}), counts: map[fault]int{}, stored: map[string]string{},
 		rnd: rand.New(rand.NewPCG(seed, 1)), client: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}}
 	p.server = &http.Server{Handler: p, ReadHeaderTimeout: time.Minute}
 	go func() {
@@ -203,7 +205,28 @@ func (p *proxy) forward(r *http.Request) (*http.Response, error) {
 	out := r.Clone(r.Context())
 	out.URL.Scheme, out.URL.Host, out.RequestURI = "http", p.target, ""
 	out.Header.Del("Connection")
-	return p.client.RoundTrip(out)
+	resp, err := p.client.RoundTrip(out)
+	if err == nil && r.Method == http.MethodPut && resp.StatusCode == http.StatusOK {
+		p.note(r.URL.RequestURI(), r.Header.Get("X-Amz-Meta-Hydrant-Batch"))
+	}
+	return resp, err
+}
+
+// note remembers who an object is.
+func (p *proxy) note(path, identity string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if before, ok := p.stored[path]; ok && before != identity {
+		p.over++
+	}
+	p.stored[path] = identity
+}
+
+// rewrites is how often an object took the place of another one.
+func (p *proxy) rewrites() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.over
 }
 
 func answer(w http.ResponseWriter, resp *http.Response) {

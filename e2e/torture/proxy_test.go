@@ -115,3 +115,27 @@ func TestEveryFaultComes(t *testing.T) {
 		}
 	}
 }
+
+// TestAnObjectThatIsWrittenOverIsCounted: the same object again is a repeat, another one under its key is not.
+func TestAnObjectThatIsWrittenOverIsCounted(t *testing.T) {
+	p, _ := behind(t)
+	p.heal(true)
+	for _, c := range []struct {
+		identity string
+		over     int
+	}{{"a", 0}, {"a", 0}, {"b", 1}, {"b", 1}} {
+		req, err := http.NewRequest(http.MethodPut, "http://"+p.addr+"/b/k", strings.NewReader("body"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("x-amz-meta-hydrant-batch", c.identity)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if p.rewrites() != c.over {
+			t.Errorf("%s: %d", c.identity, p.rewrites())
+		}
+	}
+}

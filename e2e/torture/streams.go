@@ -35,18 +35,61 @@ func newStreams(listen string) *streams {
 	return &streams{listen: listen, client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}}
 }
 
-// yamlConfig is the daemon's file with n streams, which producers may choose from the start.
-func yamlConfig(s *streams, n int, store string) string {
+// configuration is the daemon's file.
+type configuration struct {
+	store       string
+	plain, lake int  // streams
+	even        bool // the partition query is that of even versions
+}
+
+// streams are those of the file, which producers may choose from the start.
+func (c configuration) streams() (list []stream) {
+	for i := range c.plain {
+		list = append(list, stream{name: fmt.Sprintf("y%d", i), life: fmt.Sprintf("y%d.1", i), compressed: i%2 == 1})
+	}
+	for i := range c.lake {
+		name := fmt.Sprintf("%c%d", recipes()[i%len(recipes())], i)
+		list = append(list, stream{name: name, life: name + ".1"})
+	}
+	return list
+}
+
+func (c configuration) yaml() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "object_store: %s\nshutdown_timeout: 60s\nstreams:\n", store)
-	for i := range n {
-		st := stream{name: fmt.Sprintf("y%d", i), life: fmt.Sprintf("y%d.1", i), compressed: i%2 == 1}
-		s.list = append(s.list, st)
-		fmt.Fprintf(&b, "  - name: %s\n    source: {direct: {}}\n    buffer: {size: 1MB, interval: %ds}\n    format: json\n    compression: %s\n",
-			st.name, 1+i%2, map[bool]string{true: "gzip", false: "none"}[st.compressed])
+	fmt.Fprintf(&b, "object_store: %s\nshutdown_timeout: 60s\nstreams:\n", c.store)
+	for i, st := range c.streams() {
+		r, interval := recipeOf(st.name), 1+i%2
+		if r != 0 { // longer ones see more of kills, and batches that close by size
+			interval = 1 + 2*((i-c.plain)%len(recipes()))
+		}
+		fmt.Fprintf(&b, "  - name: %s\n    source: {direct: {}}\n    buffer: {size: 1MB, interval: %ds}\n", st.name, interval)
+		if r != 0 {
+			b.WriteString(c.recipe(r, st.name))
+			continue
+		}
+		fmt.Fprintf(&b, "    format: json\n    compression: %s\n", map[bool]string{true: "gzip", false: "none"}[st.compressed])
 		fmt.Fprintf(&b, "    destination: {s3: {bucket: %s, prefix: %s/}}\n", bucket, st.name)
 	}
 	return b.String()
+}
+
+// recipe is what a stream's section says beside its name and buffer.
+func (c configuration) recipe(r recipe, name string) string {
+	format := map[recipe]string{
+		lines:    "json",
+		columns:  "parquet\n    parquet: {schema: {columns: {rec: string, k: string, alt: int, n: bigint, x: double, ok: boolean}}}",
+		inferred: "parquet\n    parquet: {schema: infer}",
+	}[r]
+	processors, folder := "", ""
+	if r.partitioned() {
+		query := oddQuery
+		if c.even {
+			query = evenQuery
+		}
+		processors, folder = fmt.Sprintf("    processors: [{deaggregate: json}, {partition: {k: '%s'}}]\n", query), "k=!{partitionKeyFromQuery:k}/"
+	}
+	return fmt.Sprintf("    format: %s\n%s    destination: {s3: {bucket: %s, prefix: '%s/%s', error_prefix: '%s/errors/!{firehose:error-output-type}/'}}\n",
+		format, processors, bucket, name, folder, name)
 }
 
 // pick returns any living stream.

@@ -2,15 +2,18 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,7 +24,7 @@ import (
 // store reads what was delivered.
 type store interface {
 	// each calls f with every object of the bucket, in the order of their keys.
-	each(ctx context.Context, f func(key string, body []byte) error) error
+	each(ctx context.Context, f func(object) error) error
 }
 
 // strictS3 reads from the S3 server itself, past the fault proxy.
@@ -37,7 +40,7 @@ func (s strictS3) makeBucket(ctx context.Context, name string) error {
 	return err
 }
 
-func (s strictS3) each(ctx context.Context, f func(string, []byte) error) error {
+func (s strictS3) each(ctx context.Context, f func(object) error) error {
 	pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{Bucket: aws.String(bucket)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -53,7 +56,7 @@ func (s strictS3) each(ctx context.Context, f func(string, []byte) error) error 
 			if err = errors.Join(err, got.Body.Close()); err != nil {
 				return fmt.Errorf("%s: %w", *o.Key, err)
 			}
-			if err := f(*o.Key, body); err != nil {
+			if err := f(object{*o.Key, got.Metadata["hydrant-batch"], body}); err != nil {
 				return err
 			}
 		}
@@ -61,50 +64,87 @@ func (s strictS3) each(ctx context.Context, f func(string, []byte) error) error 
 	return nil
 }
 
-// folder reads the embedded store.
-type folder struct{ root string }
+// folder reads the embedded store of a data directory: objects, and beside them who they are.
+type folder struct{ data string }
 
-func (d folder) each(_ context.Context, f func(string, []byte) error) error {
-	var keys []string
-	err := filepath.WalkDir(d.root, func(p string, e fs.DirEntry, err error) error {
+func (d folder) each(_ context.Context, f func(object) error) error {
+	root := filepath.Join(d.data, "s3")
+	all, err := d.identities()
+	if err != nil {
+		return err
+	}
+	err = filepath.WalkDir(filepath.Join(root, bucket), func(p string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
 		}
-		key, err := filepath.Rel(d.root, p)
-		keys = append(keys, key)
+		rel, err := filepath.Rel(root, p)
+		if _, known := all[rel]; !known {
+			all[rel] = object{key: strings.TrimPrefix(rel, bucket+"/")}
+		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	sort.Strings(keys)
-	for _, k := range keys {
-		body, err := os.ReadFile(filepath.Join(d.root, k))
-		if err != nil {
-			return err
+	for _, rel := range slices.SortedFunc(maps.Keys(all), func(a, b string) int { return cmp.Compare(all[a].key, all[b].key) }) {
+		o := all[rel]
+		o.body, err = os.ReadFile(filepath.Join(root, rel))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // an identity is written before its object
 		}
-		if err := f(k, body); err != nil {
+		if err == nil {
+			err = f(o)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// identities are objects without their bytes, by their place among the buckets' folders.
+func (d folder) identities() (map[string]object, error) {
+	all := map[string]object{}
+	err := filepath.WalkDir(filepath.Join(d.data, "s3-meta", "ids", bucket), func(p string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(p)
+		if err != nil {
+			return err
+		}
+		fields := map[string]string{}
+		for line := range strings.Lines(string(text)) {
+			name, quoted, _ := strings.Cut(strings.TrimSpace(line), " ")
+			if v, err := strconv.Unquote(quoted); err == nil {
+				fields[name] = v
+			}
+		}
+		all[fields["path"]] = object{key: fields["key"], identity: fields["batch"]}
+		return nil
+	})
+	return all, err
+}
+
 // verify reads every object and compares with what producers know.
 func verify(ctx context.Context, s store, l *ledger) (t *tally, objects int, err error) {
 	t = l.tally()
-	err = s.each(ctx, func(key string, body []byte) error {
+	err = s.each(ctx, func(o object) error {
 		objects++
-		if strings.HasSuffix(key, ".gz") {
-			z, err := gzip.NewReader(bytes.NewReader(body))
-			if err != nil {
-				return fmt.Errorf("%s: %w", key, err)
-			}
-			if body, err = io.ReadAll(z); err != nil {
-				return fmt.Errorf("%s: %w", key, err)
-			}
+		if !strings.HasSuffix(o.key, ".gz") {
+			t.object(o)
+			return nil
 		}
-		t.object(key, body)
+		z, err := gzip.NewReader(bytes.NewReader(o.body))
+		if err == nil {
+			o.body, err = io.ReadAll(z)
+		}
+		if err != nil {
+			t.unreadable++
+			t.example("unreadable", o.key, "%v", err)
+			return nil
+		}
+		t.object(o)
 		return nil
 	})
 	t.finish()

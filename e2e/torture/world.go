@@ -25,6 +25,8 @@ type world struct {
 	streams *streams
 	ledger  *ledger
 	puts    putCounts
+	config  configuration
+	edits   int // of the partition query
 
 	ctx       context.Context // of the churn
 	cancel    context.CancelFunc
@@ -46,14 +48,35 @@ func newWorld(ctx context.Context, o *options, dir, objectStore string) (*world,
 	}
 	w.streams = newStreams(listen)
 	w.daemon = &daemon{bin: o.hydrant, dir: dir, config: filepath.Join(dir, "hydrant.yml"), data: filepath.Join(dir, "data"), listen: listen, admin: admin}
-	config := yamlConfig(w.streams, o.streams-o.streams/2, objectStore)
-	if err := os.WriteFile(w.daemon.config, []byte(config), 0o644); err != nil {
+	w.config = configuration{store: objectStore, plain: o.streams - o.streams/2, lake: o.lake}
+	w.streams.list = w.config.streams()
+	if err := w.configure(); err != nil {
 		return w, err
 	}
 	if objectStore == "file" {
 		return w, nil
 	}
 	return w, w.startS3(ctx)
+}
+
+func (w *world) configure() error {
+	return os.WriteFile(w.daemon.config, []byte(w.config.yaml()), 0o644)
+}
+
+// edit changes the partition query now and then. The daemon must be down. It leaves the first version alone until every stream
+// is on disk with it: which query a version has is known by its number.
+func (w *world) edit() error {
+	if w.config.lake == 0 || w.rnd.IntN(4) > 0 {
+		return nil
+	}
+	for _, st := range w.config.streams() {
+		if !w.ledger.begun(st.life) {
+			return nil
+		}
+	}
+	w.edits++
+	w.config.even = !w.config.even
+	return w.configure()
 }
 
 func (w *world) startS3(ctx context.Context) error {
@@ -157,16 +180,21 @@ func (w *world) judge(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	fmt.Printf("puts: %v\n", &w.puts)
-	fmt.Printf("streams made by API %d, deleted %d; daemon starts %d, slowest until ready %v\n",
-		w.streams.made, w.streams.deleted, w.daemon.starts, w.daemon.slowest.Round(time.Millisecond))
+	fmt.Printf("streams made by API %d, deleted %d; partition query changed %d times; daemon starts %d, slowest until ready %v\n",
+		w.streams.made, w.streams.deleted, w.edits, w.daemon.starts, w.daemon.slowest.Round(time.Millisecond))
+	rewritten := 0
 	if w.proxy != nil {
+		rewritten = w.proxy.rewrites()
 		fmt.Printf("faults of S3: %v\n", w.proxy)
 	}
 	fmt.Printf("%d objects: %v\n", objects, t)
 	for _, e := range t.examples {
 		fmt.Println("  ", e)
 	}
-	return t.ok(), nil
+	if rewritten > 0 {
+		fmt.Printf("%d times an object was written over by another one\n", rewritten)
+	}
+	return t.ok() && rewritten == 0, nil
 }
 
 func (w *world) close() {

@@ -51,7 +51,7 @@ import "hydrant/config/schema"
 
 // Limits bound what is learned, and say how keys become the names of columns.
 type Limits struct {
-	MaxColumns        int               // leaves; 0: 1000
+	MaxColumns        int               // leaves; 0: 5000
 	MaxDepth          int               // objects and arrays inside each other, below the record itself; 0: 16; at most schema.MaxDepth
 	CaseSensitive     bool              // keys are not lower-cased
 	DotsToUnderscores bool              // in keys
@@ -60,7 +60,7 @@ type Limits struct {
 }
 
 const (
-	defaultColumns = 1000
+	defaultColumns = 5000
 	defaultDepth   = 16
 	// maxNames bounds the names of all columns and fields together, so that a schema stays a file of a few MB.
 	maxNames = 1 << 20

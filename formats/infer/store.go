@@ -2,6 +2,7 @@ package infer
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -43,6 +44,13 @@ func OpenStore(fsys vfs.FS, path string) (*Store, error) {
 	var err error
 	if s.state, err = load(fsys, path); err != nil {
 		return nil, err
+	}
+	if len(s.state.versions) > 0 {
+		// A process that was killed may have ended between giving the file its name and syncing that: what can be read is not
+		// durable for it, and what is handed out must be.
+		if err := fsys.SyncDir(filepath.Dir(path)); err != nil {
+			return nil, fmt.Errorf("schema file: %w", err)
+		}
 	}
 	return s, nil
 }

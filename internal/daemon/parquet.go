@@ -160,7 +160,7 @@ func (l *learnedSchemas) Learn(read func(visit func(data []byte) error) error) (
 	v, err := store.Learn(func(base []schema.Column) ([]schema.Column, bool, bool) {
 		j := l.config.JSON
 		learner := infer.NewLearner(base, infer.Limits{MaxColumns: l.config.Schema.Limits.MaxColumns, MaxDepth: l.config.Schema.Limits.MaxDepth,
-			CaseSensitive: j.CaseSensitive, DotsToUnderscores: j.DotsToUnderscores, Keys: j.Keys})
+			CaseSensitive: j.CaseSensitive, DotsToUnderscores: j.DotsToUnderscores, Keys: j.Keys, FirstOfDuplicates: l.config.Duplicates == "first"})
 		readErr = read(func(data []byte) error {
 			learner.Add(data)
 			return nil
@@ -176,11 +176,11 @@ func (l *learnedSchemas) Learn(read func(visit func(data []byte) error) error) (
 	return v.Number, err
 }
 
-// Folder keeps files apart whose columns have other types: a reader of one folder finds types that agree. The first kind needs none.
-func (l *learnedSchemas) Folder(n int) string {
+// Generation keeps files apart whose columns have other types. The first kind needs no name.
+func (l *learnedSchemas) Generation(n int) (string, error) {
 	v, err := l.version(n)
 	if err != nil || v.Generation <= 1 {
-		return ""
+		return "", err
 	}
-	return fmt.Sprintf("schema-%d/", v.Generation)
+	return fmt.Sprintf("schema-%d", v.Generation), nil
 }

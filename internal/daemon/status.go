@@ -64,17 +64,18 @@ func (r *reader) status(s *stream, log *wal.Log) ReaderStatus {
 	st := ReaderStatus{Role: r.role, Delivery: r.runner.State()}
 	oldest := int64(0)
 	for _, e := range r.journal.Pending() {
-		st.BacklogRecords += int64(e.Batch.Count)
 		if oldest == 0 || e.Batch.ArrivalMillis < oldest {
 			oldest = e.Batch.ArrivalMillis
 		}
 	}
+	end := log.Start()
 	if closed := r.journal.Settled().Pos; r.source.Waits(closed) {
-		st.BacklogRecords += int64(log.End() - max(closed, log.Start()))
+		end = log.End()
 		if open := max(r.source.OldestMillis(), r.runner.OldestMillis()); oldest == 0 || open > 0 && open < oldest {
 			oldest = open
 		}
 	}
+	st.BacklogRecords = r.journal.Backlog(log.Start(), end)
 	st.OldestSeconds = age(s.env.now(), oldest)
 	return st
 }

@@ -98,6 +98,11 @@ func (s *stream) openLocked() error {
 	if ok, err := s.env.fs.Exists(filepath.Join(s.dir, logFolder)); err != nil || !ok {
 		return err
 	}
+	// A process that was killed may have ended between storing a version and syncing its name: what can be read is not durable for
+	// that, and what batches are closed under must be.
+	if err := s.env.fs.SyncDir(s.dir); err != nil {
+		return err
+	}
 	m := s.snapshot()
 	id, err := m.logID()
 	if err != nil {
