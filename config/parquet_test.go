@@ -34,7 +34,7 @@ func goodFile(t *testing.T, name string) *Config {
 
 func TestParquetDefaults(t *testing.T) {
 	c := goodFile(t, "parquet.good.yml")
-	want := Parquet{Schema: Schema{Infer: true, Limits: InferenceLimits{1000, 16}}, Compression: "snappy", PageSize: MB, RowGroupSize: 64 * MB,
+	want := Parquet{Schema: Schema{Infer: true, Limits: InferenceLimits{5000, 16}}, Compression: "snappy", PageSize: MB, RowGroupSize: 64 * MB,
 		Dictionary: "auto", Writer: "v1", Timestamps: "millis", Unknown: "drop", Duplicates: "error"}
 	if got := *streamNamed(t, c, "defaults").Parquet; !sameAsStored(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)

@@ -434,7 +434,7 @@ func (r *Runner) noteChunk(c *chunk) (e journal.Entry, ok bool) {
 				r.state.forget(0)
 				r.opt.Metrics.closed(r.opt.Stream, r.opt.Role, c.batch.Reason)
 				if c.aside != "" {
-					r.opt.Metrics.failed(r.opt.Stream, c.aside, c.batch.Count)
+					r.setAsideNote(e.N, c.aside, c.batch.Count, c.code, c.message)
 				}
 				return e, true
 			}

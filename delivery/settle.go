@@ -69,9 +69,7 @@ func (w *work) part(main journal.Entry) (over bool, err error) {
 	}
 	for _, t := range w.failedTypes() {
 		f := w.failed[t]
-		w.r.opt.Metrics.failed(w.r.opt.Stream, t, f.set.Len())
-		w.r.opt.Logger.Warn("records cannot be delivered as they are; they go to the error prefix", "batch", w.e.N, "type", t,
-			"records", f.set.Len(), "code", f.code, "first", f.message)
+		w.r.setAsideNote(w.e.N, t, f.set.Len(), f.code, f.message)
 	}
 	if w.into = out; empty {
 		return true, nil
@@ -79,6 +77,13 @@ func (w *work) part(main journal.Entry) (over bool, err error) {
 	w.into = out[:len(out)-1]
 	w.settled(main)
 	return false, nil
+}
+
+// setAsideNote counts and tells, once it is journaled, that records go to the error prefix.
+func (r *Runner) setAsideNote(batch uint64, errorType string, n int, code, first string) {
+	r.opt.Metrics.failed(r.opt.Stream, errorType, n)
+	r.opt.Logger.Warn("records cannot be delivered as they are; they go to the error prefix", "batch", batch, "type", errorType,
+		"records", n, "code", code, "first", first)
 }
 
 // wasWhole says whether an earlier life offered the object with the records that fail now, and it arrived: another version of the

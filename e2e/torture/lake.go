@@ -18,6 +18,7 @@ type object struct {
 // place is what an object's key says.
 type place struct {
 	key, folder, stream string
+	table               string // what a reader would read as one: the stream's folder, or one beside it for other types of columns
 	version             int
 	errorType           string // empty for data
 	partition           string
@@ -27,7 +28,8 @@ func placeOf(key string) place {
 	at := strings.LastIndexByte(key, '/') + 1
 	p := place{key: key, folder: key[:at]}
 	dirs := strings.Split(p.folder, "/")
-	p.stream = dirs[0]
+	p.table = dirs[0]
+	p.stream, _, _ = strings.Cut(p.table, "-schema-")
 	rest, _ := strings.CutPrefix(key[at:], p.stream+"-")
 	v, _, _ := strings.Cut(rest, "-")
 	p.version, _ = strconv.Atoi(v) // 0 has no records
@@ -63,10 +65,10 @@ func (t *tally) table(p place, body []byte) (records int, ok bool) {
 		return 0, false
 	}
 	for name, kind := range s.types {
-		column := p.folder + "|" + name
+		column := p.table + "|" + name
 		if before, known := t.types[column]; known && before != kind {
 			t.unreadable++
-			t.example("unreadable together", p.folder, "column %s is %s in %s, %s before", name, kind, p.key, before)
+			t.example("unreadable together", p.table, "column %s is %s in %s, %s before", name, kind, p.key, before)
 		}
 		t.types[column] = kind
 	}

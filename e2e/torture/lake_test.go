@@ -57,7 +57,7 @@ func keyFor(k lane, seq, version int) string {
 	case r.partitioned():
 		return stream + "/k=" + partitionOf(k, seq, version) + "/" + name
 	}
-	return fmt.Sprintf("%s/2026/schema-%d/%s", stream, 1+seq/400, name)
+	return fmt.Sprintf("%s-schema-%d/2026/%s", stream, 1+seq/400, name)
 }
 
 func (d *delivery) put(key string, k lane, seq int) {
@@ -316,8 +316,8 @@ func TestOneIdentityTwiceIsFound(t *testing.T) {
 	}
 }
 
-// TestTypesOfAFolderMustAgree: files that a reader cannot read together count as unreadable.
-func TestTypesOfAFolderMustAgree(t *testing.T) {
+// TestTypesOfATableMustAgree: files that a reader cannot read together count as unreadable.
+func TestTypesOfATableMustAgree(t *testing.T) {
 	var out bytes.Buffer
 	w := parquet.NewGenericWriter[struct {
 		Rec string `parquet:"rec"`
@@ -328,10 +328,10 @@ func TestTypesOfAFolderMustAgree(t *testing.T) {
 	}
 	d := deliver(t, inferred)
 	y := d.judge(nil)
-	if y.object(stored("i0/2026/schema-9/i0-1-2027", 0, out.String())); !y.ok() {
-		t.Errorf("a folder of its own: %v", y)
+	if y.object(stored("i0-schema-9/2026/i0-1-2027", 0, out.String())); !y.ok() {
+		t.Errorf("a table of its own: %v", y)
 	}
-	if y.object(stored("i0/2026/schema-1/i0-1-2028", 0, out.String())); y.unreadable == 0 {
+	if y.object(stored("i0-schema-1/2025/01/i0-1-2028", 0, out.String())); y.unreadable == 0 {
 		t.Errorf("not found: %v", y)
 	}
 }

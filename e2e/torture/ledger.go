@@ -134,7 +134,7 @@ type tally struct {
 	ledger *ledger
 	seen   map[lane][]byte
 	last   map[scope]int
-	types  map[string]string // of a folder's columns
+	types  map[string]string // of a table's columns
 	owners map[string]string // identity to key
 	shown  map[string]bool   // objects and lanes that have their example
 

@@ -8,7 +8,6 @@ import (
 	"hydrant/delivery"
 	"hydrant/ingest/firehose"
 	"hydrant/ingest/httpin"
-
 	"hydrant/record"
 )
 
@@ -80,7 +79,7 @@ func gaugeDescs() gaugeSet {
 		logBytes:       gauge("hydrant_log_bytes", "Disk space that the stream's log takes at most."),
 		retrying:       gauge("hydrant_delivery_retrying", "1 while the last attempt of a reader failed.", "role"),
 		writable:       gauge("hydrant_log_writable", "0 while the log refuses puts because of the disk."),
-		partitions:     gauge("hydrant_active_partitions", "Partitions that hold records which are not delivered (ActivePartitions)."),
+		partitions:     gauge("hydrant_active_partitions", "Partitions that hold records which are not delivered, error types among them (PartitionCount)."),
 		disk:           prometheus.NewDesc("hydrant_disk_free_bytes", "Free space on the disk of the data directory.", nil, nil),
 	}
 }
