@@ -284,7 +284,7 @@ func (p *pass) derived(x *record.Derived) error {
 	case p.filling() && p.refill.Has(x.Pos, x.Sub):
 		for _, c := range p.refills {
 			if e := c.entry; e.Batch.First.Pos <= x.Pos && x.Pos <= e.Batch.Last.Pos && e.Only.Has(x.Pos, x.Sub) {
-				return c.add(p.src, x, p.start, p.end, &p.s.scratch)
+				return p.s.kept(c.add(p.src, x, p.start, p.end, &p.s.scratch))
 			}
 		}
 		return nil

@@ -50,6 +50,7 @@ type scatterer struct {
 	ended     chan *partition
 	unstarted map[uint64]bool // entries of an earlier life that have none in this one yet
 	flushed   bool
+	full      bool // the lanes take no more until what they hold is delivered
 	scratch   []byte
 	touched   []*partition
 }
@@ -216,10 +217,23 @@ func (s *scatterer) start() {
 
 // read takes the next put of the log, unless enough is waiting for the destination already.
 func (s *scatterer) read() (more bool, err error) {
+	if s.full && !s.roomAgain() {
+		return false, nil
+	}
 	if len(s.ready) >= readyPartitions || s.pass.over() {
 		return false, nil
 	}
 	return s.pass.next()
+}
+
+// roomAgain: everything that was gathered is delivered.
+func (s *scatterer) roomAgain() bool {
+	if s.opened > 0 || len(s.ready) > 0 || s.lives > 0 {
+		return false
+	}
+	s.full = false
+	s.lanes.Retry()
+	return true
 }
 
 // closeDue closes what is old enough: by the arrival of what was read last, at the log's end by the clock.
@@ -240,9 +254,9 @@ func (s *scatterer) closeDue(reading bool) {
 		case p.cur != c: // closed by size
 		case s.pass.arrival >= c.batch.ArrivalMillis+s.lim.Interval.Milliseconds():
 			s.close(p, record.CloseInterval)
-		case reading || len(s.ready) >= readyPartitions && !s.flushed:
+		case reading || len(s.ready) >= readyPartitions && !s.flushed && !s.full:
 			return // older records may be in the log
-		case s.flushed || leaving:
+		case s.flushed || s.full || leaving:
 			s.close(p, record.CloseFlush)
 		case !now.Before(c.deadline):
 			s.close(p, record.CloseInterval)
@@ -275,7 +289,19 @@ func (s *scatterer) put(version int, src source, x *record.Derived, start, end i
 	if len(s.touched) == 0 || s.touched[len(s.touched)-1] != p {
 		s.touched = append(s.touched, p)
 	}
-	return p.cur.add(src, x, start, end, &s.scratch)
+	return s.kept(p.cur.add(src, x, start, end, &s.scratch))
+}
+
+// kept: a record that fills the lanes up is in them all the same; all partitions close early then, so that a full disk drains.
+func (s *scatterer) kept(err error) error {
+	if !errors.Is(err, spool.ErrFull) {
+		return err
+	}
+	if !s.full {
+		s.r.opt.Logger.Warn("the spool of partitions is full; all of them are delivered before more of the log is read", "err", err)
+	}
+	s.full = true
+	return nil
 }
 
 // partition finds or makes the partition of a record. Failures are gathered by type.

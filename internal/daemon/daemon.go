@@ -59,7 +59,9 @@ type env struct {
 	spoolBudget *spool.Budget
 	lanes       *spool.LaneBudget
 	around      func(delivery.Stage) delivery.Stage // every chain of processors; nil: nothing
-	region      string                              // of AWS services, where nothing else is said
+	dataDir     string
+	minFree     int64
+	region      string // of AWS services, where nothing else is said
 	metrics     *metrics
 	logger      *slog.Logger
 	now         func() time.Time
@@ -209,7 +211,7 @@ func (d *Daemon) shared() (left []upload, err error) {
 	d.slots = semaphore.NewWeighted(int64(2 * runtime.GOMAXPROCS(0)))
 	d.spoolBudget = spool.NewBudget(0, 0)
 	d.lanes = &spool.LaneBudget{}
-	d.region = d.cfg.AWS.Region
+	d.region, d.dataDir, d.minFree = d.cfg.AWS.Region, dir, int64(d.cfg.MinFree)
 	d.metrics = newMetrics(d.registry)
 	file := filestore.New(d.fs, dir)
 	if err := file.Open(); err != nil {

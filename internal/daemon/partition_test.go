@@ -257,3 +257,47 @@ func TestRecordThatKillsWhileItIsDerived(t *testing.T) {
 		})
 	}
 }
+
+// TestPartitionsOnAFullDisk: when lanes may not be written, partitions close early, and everything is delivered.
+func TestPartitionsOnAFullDisk(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cfg.MinFree = 100 * config.MB
+		s := partitioned("parts", 500)
+		s.Buffer.Size, s.Buffer.Interval = 128*config.MB, config.Duration(900*time.Second)
+		w.open(s)
+		for i := range 16 {
+			if i == 4 {
+				free, err := w.mem.FreeBytes(dataDir)
+				if err != nil {
+					t.Fatal(err)
+				}
+				total, err := w.mem.TotalBytes(dataDir)
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.mem.SetCapacity(total - free + 40<<20) // the log may still be read, puts are refused
+			}
+			p := record.NewPut()
+			var rs []string
+			for k := range 2000 {
+				r := line("parts", i*2000+k+1, strings.Repeat("x", 1000))
+				rs = append(rs, r)
+				p.Add([]byte(r))
+			}
+			if err := w.send("parts", p, rs); err != nil {
+				var full *record.Unavailable
+				if !errors.As(err, &full) {
+					t.Fatal(err)
+				}
+				break
+			}
+			if i < 4 {
+				continue
+			}
+		}
+		w.sleep(30 * time.Minute)
+		w.stop(time.Minute)
+		w.mem.SetCapacity(0)
+		w.check()
+	})
+}

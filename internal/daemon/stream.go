@@ -77,6 +77,15 @@ func (e *env) guaranteed(explicit int64) int64 {
 	return share
 }
 
+// spoolRoom says why lanes may not be written to disk: half of what is kept free belongs to objects on their way, which free space.
+func (e *env) spoolRoom() error {
+	free, err := e.fs.FreeBytes(e.dataDir)
+	if err == nil && free < e.minFree/2 {
+		err = fmt.Errorf("%d bytes are free on the disk", free)
+	}
+	return err
+}
+
 // snapshot returns a copy of what is known of the stream.
 func (s *stream) snapshot() meta {
 	s.metaMu.RLock()
@@ -140,7 +149,7 @@ func (s *stream) newRunner(name string, r *reader) *delivery.Runner {
 		Specs:    &specs{stream: s, role: role, built: map[int]*delivery.Spec{}},
 		Sink:     func(version int) delivery.Sink { return s.env.stores.of(destination(s.snapshot(), version, role)) },
 		NewSpool: func() *spool.Buffer { return spool.New(s.env.spoolDir, s.env.spoolBudget) },
-		NewLanes: func() *spool.Lanes { return spool.NewLanes(s.env.spoolDir, s.env.lanes) },
+		NewLanes: func() *spool.Lanes { return spool.NewLanes(s.env.spoolDir, s.env.lanes, s.env.spoolRoom) },
 		Limits:   func() delivery.Limits { return delivery.Limits(s.limits(role)()) },
 		Advance:  s.advance, Workers: workersPerReader, Slots: s.env.slots, Metrics: s.env.metrics.delivery, Logger: s.env.logger,
 	})

@@ -37,6 +37,7 @@ type block [blockBytes]byte
 type Lanes struct {
 	dir    string
 	budget *LaneBudget
+	room   func() error
 
 	mu    sync.Mutex
 	dirty []*Lane // hold blocks, or did before they were closed
@@ -46,10 +47,14 @@ type Lanes struct {
 	segs  map[int64]*segment
 	end   int64 // where the next extent goes: segment number << segmentShift | offset
 	buf   []byte
-	err   error
+	full  error // files cannot take more: what was appended since is in memory
 
 	closed bool
 }
+
+// ErrFull is what Append returns when memory is used up and files cannot take more. What was appended is kept all the same, and can be
+// read: close lanes, then call Retry.
+var ErrFull = errors.New("the spool is full")
 
 // segment is one file. It is closed when no lane begins in it or before it.
 type segment struct {
@@ -68,9 +73,13 @@ type Lane struct {
 	gone   bool
 }
 
-// NewLanes returns Lanes whose files, if it comes to that, lie in dir.
-func NewLanes(dir string, b *LaneBudget) *Lanes {
-	return &Lanes{dir: dir, budget: b, segs: map[int64]*segment{}}
+// NewLanes returns Lanes whose files, if it comes to that, lie in dir. room is asked before something is written there; an error says
+// why nothing may be. It may be nil.
+func NewLanes(dir string, b *LaneBudget, room func() error) *Lanes {
+	if room == nil {
+		room = func() error { return nil }
+	}
+	return &Lanes{dir: dir, budget: b, room: room, segs: map[int64]*segment{}}
 }
 
 // NewLane returns an empty lane.
@@ -79,18 +88,31 @@ func (l *Lanes) NewLane() *Lane { return &Lane{l: l, last: -1} }
 // Size is the number of bytes appended.
 func (n *Lane) Size() int64 { return n.size }
 
-// Append adds bytes. An error, such as a full disk, is final for all lanes: close them and fill new ones.
+// Append adds bytes. After ErrFull they are in memory, whatever that takes: go on only as far as must be. fs.ErrClosed is final.
 func (n *Lane) Append(parts ...[]byte) error {
 	l := n.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return fs.ErrClosed
+	}
 	for _, p := range parts {
 		l.put(n, p)
 	}
-	if l.held > laneEach || l.held > laneKeeps && l.budget.used.Load() > laneTotal {
-		l.flush()
+	if l.full == nil && (l.held > laneEach || l.held > laneKeeps && l.budget.used.Load() > laneTotal) {
+		l.full = l.flush()
 	}
-	return l.err
+	if l.full != nil {
+		return fmt.Errorf("%w: %w", ErrFull, l.full)
+	}
+	return nil
+}
+
+// Retry lets files be tried again after ErrFull.
+func (l *Lanes) Retry() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.full = nil
 }
 
 func (l *Lanes) put(n *Lane, p []byte) {
@@ -128,51 +150,77 @@ func (l *Lanes) giveBack(n *Lane) {
 	n.blocks, n.tail = nil, 0
 }
 
-// flush writes what all lanes hold, one extent each.
-func (l *Lanes) flush() {
-	for _, n := range l.dirty {
-		if n.tail > 0 && l.err == nil {
-			l.err = l.extent(n)
+// flush writes what lanes hold, one extent each. What could not be written stays in memory.
+func (l *Lanes) flush() error {
+	if err := l.room(); err != nil {
+		return err
+	}
+	for len(l.dirty) > 0 {
+		n, err := l.group()
+		if err != nil {
+			return err
 		}
-		l.giveBack(n)
+		l.dirty = l.dirty[n:]
 	}
-	l.dirty = l.dirty[:0]
-	if l.err == nil {
-		l.err = l.write()
+	l.dirty, l.free = nil, nil // most were in use at once; what comes next may be much less
+	return nil
+}
+
+// group writes the extents of the first dirty lanes in one piece, and says how many lanes that were.
+func (l *Lanes) group() (n int, err error) {
+	if used := l.end & (segmentBytes - 1); used > 0 && used+writeBytes > segmentBytes {
+		l.end = (l.end>>segmentShift + 1) << segmentShift
 	}
-	l.free = nil // most were in use at once; what comes next may be much less
+	at := l.end
+	seg, err := l.segment(at >> segmentShift)
+	if err != nil {
+		return 0, err
+	}
+	l.buf = l.buf[:0]
+	for _, lane := range l.dirty {
+		if len(l.buf) > 0 && len(l.buf)+extentHead+lane.tail > writeBytes {
+			break
+		}
+		n++
+		if lane.tail > 0 {
+			l.extent(lane)
+		}
+	}
+	if _, err := seg.file.WriteAt(l.buf, at&(segmentBytes-1)); err != nil {
+		return 0, fmt.Errorf("write spool file: %w", err)
+	}
+	l.written(l.dirty[:n], seg)
+	return n, nil
 }
 
 // extent adds a lane's bytes to the write buffer.
-func (l *Lanes) extent(n *Lane) error {
-	need := int64(extentHead + n.tail)
-	if l.end&(segmentBytes-1)+need > segmentBytes && l.end&(segmentBytes-1) > 0 {
-		if err := l.write(); err != nil {
-			return err
-		}
-		l.end = (l.end>>segmentShift + 1) << segmentShift
-	}
-	seg, err := l.segment(l.end >> segmentShift)
-	if err != nil {
-		return err
-	}
-	if n.last < 0 {
-		n.first = l.end >> segmentShift
-		seg.lanes++
-	}
+func (l *Lanes) extent(n *Lane) {
 	var head [extentHead]byte
 	binary.LittleEndian.PutUint64(head[:], uint64(n.last+1))
 	binary.LittleEndian.PutUint32(head[8:], uint32(n.tail))
-	n.last = l.end
-	l.end += need
 	l.buf = append(l.buf, head[:]...)
 	for i, b := range n.blocks {
 		l.buf = append(l.buf, b[:min(blockBytes, n.tail-i*blockBytes)]...)
 	}
-	if len(l.buf) >= writeBytes {
-		return l.write()
+}
+
+// written lets go of what is in the file now.
+func (l *Lanes) written(lanes []*Lane, seg *segment) {
+	for _, n := range lanes {
+		if n.tail == 0 {
+			continue
+		}
+		if n.last < 0 {
+			n.first = l.end >> segmentShift
+			seg.lanes++
+		}
+		n.last = l.end
+		l.end += int64(extentHead + n.tail)
+		l.giveBack(n)
 	}
-	return nil
+	if cap(l.buf) > 2*writeBytes {
+		l.buf = nil
+	}
 }
 
 func (l *Lanes) segment(i int64) (*segment, error) {
@@ -186,20 +234,6 @@ func (l *Lanes) segment(i int64) (*segment, error) {
 	s := &segment{file: f}
 	l.segs[i] = s
 	return s, nil
-}
-
-// write puts the buffer where it ends at l.end.
-func (l *Lanes) write() error {
-	if len(l.buf) == 0 {
-		return nil
-	}
-	at := l.end - int64(len(l.buf))
-	_, err := l.segs[at>>segmentShift].file.WriteAt(l.buf, at&(segmentBytes-1))
-	l.buf = l.buf[:0]
-	if err != nil {
-		return fmt.Errorf("write spool file: %w", err)
-	}
-	return nil
 }
 
 // Close gives the lane's memory and space back. Later calls do nothing.
@@ -249,7 +283,6 @@ func (l *Lanes) Close() {
 		return
 	}
 	l.closed = true
-	l.err = errors.Join(l.err, fs.ErrClosed)
 	for _, s := range l.segs {
 		_ = s.file.Close()
 	}
@@ -303,10 +336,7 @@ func (n *Lane) Read(visit func([]byte) error) error {
 func (n *Lane) snapshot() (tail []byte, last int64, err error) {
 	n.l.mu.Lock()
 	defer n.l.mu.Unlock()
-	if n.l.err != nil {
-		return nil, 0, n.l.err
-	}
-	if n.gone {
+	if n.gone || n.l.closed {
 		return nil, 0, fs.ErrClosed
 	}
 	tail = make([]byte, 0, n.tail)

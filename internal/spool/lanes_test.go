@@ -23,7 +23,7 @@ func contents(t *testing.T, n *Lane) []byte {
 func TestLanesGiveBackWhatWentIn(t *testing.T) {
 	rng := rand.New(rand.NewSource(1))
 	budget := &LaneBudget{}
-	l := NewLanes(t.TempDir(), budget)
+	l := NewLanes(t.TempDir(), budget, nil)
 	type pair struct {
 		lane *Lane
 		want []byte
@@ -76,7 +76,7 @@ func TestLanesGiveBackWhatWentIn(t *testing.T) {
 
 // TestLanesFreeTheirFiles: files go as soon as no lane begins in them or before.
 func TestLanesFreeTheirFiles(t *testing.T) {
-	l := NewLanes(t.TempDir(), &LaneBudget{})
+	l := NewLanes(t.TempDir(), &LaneBudget{}, nil)
 	defer l.Close()
 	one := make([]byte, 1<<20)
 	for range 400 {
@@ -95,7 +95,7 @@ func TestLanesShareTheirMemory(t *testing.T) {
 	budget := &LaneBudget{}
 	one := make([]byte, 1000)
 	for range 100 { // streams
-		l := NewLanes(t.TempDir(), budget)
+		l := NewLanes(t.TempDir(), budget, nil)
 		defer l.Close()
 		for range 2000 {
 			if err := l.NewLane().Append(one); err != nil {
@@ -108,10 +108,57 @@ func TestLanesShareTheirMemory(t *testing.T) {
 	}
 }
 
+// TestLanesOnAFullDisk: what does not fit stays in memory and can be read; when there is room again, it goes on.
 func TestLanesOnAFullDisk(t *testing.T) {
-	dir := t.TempDir()
-	l := NewLanes(dir, &LaneBudget{})
+	var why error
+	l := NewLanes(t.TempDir(), &LaneBudget{}, func() error { return why })
 	defer l.Close()
+	n, other := l.NewLane(), l.NewLane()
+	var want []byte
+	add := func() error {
+		data := []byte(fmt.Sprintf("%0999d", len(want)))
+		want = append(want, data...)
+		if err := other.Append(data[:10]); err != nil && !errors.Is(err, ErrFull) {
+			t.Fatal(err)
+		}
+		return n.Append(data)
+	}
+	for range 20_000 {
+		if err := add(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	why = errors.New("too little is free")
+	var err error
+	for range 20_000 {
+		if err = add(); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, ErrFull) || !errors.Is(err, why) {
+		t.Fatalf("nothing more may be written: %v", err)
+	}
+	for range 100 {
+		_ = add()
+	}
+	if !bytes.Equal(contents(t, n), want) {
+		t.Fatal("a lane does not hold what was appended")
+	}
+	why = nil
+	l.Retry()
+	for range 20_000 {
+		if err := add(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(contents(t, n), want) || l.DiskBytes() == 0 {
+		t.Fatal("a lane does not hold what was appended")
+	}
+}
+
+func TestLanesWhoseFolderIsGone(t *testing.T) {
+	dir := t.TempDir()
+	l := NewLanes(dir, &LaneBudget{}, nil)
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -122,12 +169,14 @@ func TestLanesOnAFullDisk(t *testing.T) {
 			break
 		}
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if !errors.Is(err, fs.ErrNotExist) || len(contents(t, n)) != int(n.Size()) {
 		t.Fatalf("no file can be made: %v", err)
 	}
-	if err := n.Read(func([]byte) error { return nil }); err == nil {
-		t.Error("a lane that lost bytes is read as if it had not")
+	l.Close()
+	if err := n.Read(func([]byte) error { return nil }); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("closed lanes are read: %v", err)
 	}
+	n.Close()
 }
 
 func BenchmarkLanes(b *testing.B) {
@@ -136,7 +185,7 @@ func BenchmarkLanes(b *testing.B) {
 			rec := make([]byte, 670)
 			b.SetBytes(int64(len(rec)))
 			b.ReportAllocs()
-			l := NewLanes(b.TempDir(), &LaneBudget{})
+			l := NewLanes(b.TempDir(), &LaneBudget{}, nil)
 			defer l.Close()
 			all := make([]*Lane, lanes)
 			i := 0
