@@ -1,12 +1,10 @@
 package delivery
 
 import (
-	"errors"
 	"time"
 
 	"hydrant/delivery/journal"
 	"hydrant/internal/spool"
-	"hydrant/record"
 )
 
 const (
@@ -53,15 +51,6 @@ type scatterer struct {
 	full      bool // the lanes take no more until what they hold is delivered
 	scratch   []byte
 	touched   []*partition
-}
-
-// partition is one of the open ones.
-type partition struct {
-	name  string
-	cur   *chunk   // is being filled
-	full  []*chunk // closed, waiting for their turn
-	live  *chunk   // under way
-	queue bool     // stands in ready
 }
 
 // scatter works until nothing waits and nothing is open.
@@ -236,127 +225,6 @@ func (s *scatterer) roomAgain() bool {
 	return true
 }
 
-// closeDue closes what is old enough: by the arrival of what was read last, at the log's end by the clock.
-func (s *scatterer) closeDue(reading bool) {
-	if !s.flushed {
-		select {
-		case <-s.r.flush:
-			s.flushed = true
-		default:
-		}
-	}
-	leaving := s.pass.over()
-	now := time.Now()
-	for len(s.due) > 0 {
-		c := s.due[0]
-		p := c.of
-		switch {
-		case p.cur != c: // closed by size
-		case s.pass.arrival >= c.batch.ArrivalMillis+s.lim.Interval.Milliseconds():
-			s.close(p, record.CloseInterval)
-		case reading || len(s.ready) >= readyPartitions && !s.flushed && !s.full:
-			return // older records may be in the log
-		case s.flushed || s.full || leaving:
-			s.close(p, record.CloseFlush)
-		case !now.Before(c.deadline):
-			s.close(p, record.CloseInterval)
-		default:
-			return
-		}
-		s.due = s.due[1:]
-	}
-}
-
-// close ends the open chunk of a partition.
-func (s *scatterer) close(p *partition, reason record.CloseReason) {
-	c := p.cur
-	if c == nil {
-		return
-	}
-	c.batch.Reason = reason
-	p.cur = nil
-	s.opened--
-	p.full = append(p.full, c)
-	s.enqueue(p)
-}
-
-// put adds a record to its partition.
-func (s *scatterer) put(version int, src source, x *record.Derived, start, end int64) error {
-	p := s.partition(version, x)
-	if p.cur == nil {
-		s.open(p, version, x)
-	}
-	if len(s.touched) == 0 || s.touched[len(s.touched)-1] != p {
-		s.touched = append(s.touched, p)
-	}
-	return s.kept(p.cur.add(src, x, start, end, &s.scratch))
-}
-
-// kept: a record that fills the lanes up is in them all the same; all partitions close early then, so that a full disk drains.
-func (s *scatterer) kept(err error) error {
-	if !errors.Is(err, spool.ErrFull) {
-		return err
-	}
-	if !s.full {
-		s.r.opt.Logger.Warn("the spool of partitions is full; all of them are delivered before more of the log is read", "err", err)
-	}
-	s.full = true
-	return nil
-}
-
-// partition finds or makes the partition of a record. Failures are gathered by type.
-func (s *scatterer) partition(version int, x *record.Derived) *partition {
-	b := append(s.scratch[:0], byte(version), byte(version>>8), byte(version>>16), byte(version>>24))
-	if x.Failure != nil {
-		b = append(append(b, '!'), x.Failure.Type...)
-	} else {
-		b = append(append(b, '/'), x.Partition...)
-	}
-	s.scratch = b
-	if p := s.parts[string(b)]; p != nil {
-		return p
-	}
-	p := &partition{name: string(b)}
-	s.parts[p.name] = p
-	return p
-}
-
-func (s *scatterer) open(p *partition, version int, x *record.Derived) {
-	limit := maxOpen
-	if s.pass.maxActive > 0 {
-		limit = min(limit, s.pass.maxActive)
-	}
-	for s.opened >= limit && len(s.due) > 0 {
-		if c := s.due[0]; c.of.cur == c {
-			s.close(c.of, record.CloseFlush)
-		}
-		s.due = s.due[1:]
-	}
-	c := &chunk{of: p, lane: s.lanes.NewLane(), version: version, decided: make(chan struct{})}
-	if x.Failure != nil {
-		c.aside, c.code, c.message = x.Failure.Type, x.Failure.Code, x.Failure.Message
-	} else {
-		c.partition = string(x.Partition)
-	}
-	left := time.Until(time.UnixMilli(x.ArrivalMillis).Add(s.lim.Interval))
-	c.deadline = time.Now().Add(min(max(left, 0), s.lim.Interval))
-	p.cur = c
-	s.opened++
-	s.created = append(s.created, c)
-	s.due = append(s.due, c)
-}
-
-// closeFull closes what reached its size. Not in the middle of what was made of one accepted record: an object's name begins with
-// the position of its first.
-func (s *scatterer) closeFull() {
-	for _, p := range s.touched {
-		if p.cur != nil && p.cur.batch.Bytes >= s.lim.Size {
-			s.close(p, record.CloseSize)
-		}
-	}
-	s.touched = s.touched[:0]
-}
-
 // floor is the first record that is neither settled nor in an entry of the journal.
 func (s *scatterer) floor() journal.Mark {
 	for len(s.created) > 0 && s.created[0].noted.Load() {
@@ -419,73 +287,4 @@ func (s *scatterer) wait() {
 	case <-flush:
 	case <-s.r.ctx.Done():
 	}
-}
-
-// chunkLife journals a closed chunk, if no earlier life did, and brings it to its destination.
-func (r *Runner) chunkLife(c *chunk) {
-	defer c.lane.Close()
-	defer c.decide()
-	if c.entry != nil {
-		c.decide()
-		r.lifeFrom(*c.entry, false, c)
-		return
-	}
-	e, ok := r.noteChunk(c)
-	if !ok {
-		return
-	}
-	c.noted.Store(true)
-	c.decide()
-	c.places = nil
-	r.lifeFrom(e, true, c)
-}
-
-// decide says that it is known whether the chunk is in the journal. For its life alone.
-func (c *chunk) decide() {
-	select {
-	case <-c.decided:
-	default:
-		close(c.decided)
-	}
-}
-
-func (r *Runner) noteChunk(c *chunk) (e journal.Entry, ok bool) {
-	for attempt := 1; ; attempt++ {
-		var err error
-		if e.N == 0 {
-			e, err = r.planChunk(c)
-		}
-		if err == nil {
-			if err = r.opt.Journal.Add(&e); err == nil {
-				r.state.forget(0)
-				r.opt.Metrics.closed(r.opt.Stream, r.opt.Role, c.batch.Reason)
-				if c.aside != "" {
-					r.setAsideNote(e.N, c.aside, c.batch.Count, c.code, c.message)
-				}
-				return e, true
-			}
-		}
-		r.opt.Logger.Error("a partition's object cannot be journaled; nothing of it is delivered until that works", "attempt", attempt, "err", err)
-		r.state.trouble(0, err)
-		if !r.pause(r.opt.Backoff.wait(attempt)) {
-			return e, false
-		}
-	}
-}
-
-// planChunk settles what an entry for the chunk writes, and under which name.
-func (r *Runner) planChunk(c *chunk) (journal.Entry, error) {
-	e := journal.Entry{Batch: c.batch, Role: r.opt.Role, Version: c.version, Partition: c.partition, Attempts: 1, Salt: r.saltOf(""),
-		SetAside: c.aside, Code: c.code, Message: c.message, Only: c.set(), Scattered: true}
-	spec, err := r.opt.Specs.Spec(c.version)
-	if err != nil {
-		return e, err
-	}
-	e.Key, err = r.key(spec, &e)
-	if errors.Is(err, errNoName) {
-		e.SetAside, e.Code, e.Message = record.MetadataFailed, "DynamicPartitioning.InvalidPrefix", err.Error()
-		e.Key, err = r.key(spec, &e)
-	}
-	e.Bucket = spec.bucket(&e)
-	return e, err
 }

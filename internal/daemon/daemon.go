@@ -13,7 +13,6 @@ import (
 	"sort"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,7 +24,6 @@ import (
 	"hydrant/delivery"
 	"hydrant/internal/spool"
 	"hydrant/internal/vfs"
-	"hydrant/record"
 	"hydrant/sinks/filestore"
 	"hydrant/sinks/s3"
 )
@@ -44,35 +42,6 @@ type Options struct {
 	Sink delivery.Sink
 	// Stage stands around every chain of processors; nil: nothing does.
 	Stage func(delivery.Stage) delivery.Stage
-}
-
-// env is what all streams share.
-type env struct {
-	fs          vfs.FS
-	catalog     *catalog
-	pool        *wal.Pool
-	guard       *wal.Guard
-	diskBytes   int64
-	stores      *stores
-	slots       *semaphore.Weighted
-	spoolDir    string
-	spoolBudget *spool.Budget
-	lanes       *spool.LaneBudget
-	around      func(delivery.Stage) delivery.Stage // every chain of processors; nil: nothing
-	dataDir     string
-	minFree     int64
-	region      string // of AWS services, where nothing else is said
-	metrics     *metrics
-	logger      *slog.Logger
-	now         func() time.Time
-	stop        atomic.Bool
-}
-
-func (e *env) stopping() error {
-	if e.stop.Load() {
-		return record.ErrStopping
-	}
-	return nil
 }
 
 // Daemon is a running Hydrant without its listeners. Safe for concurrent use.

@@ -63,29 +63,6 @@ func newStream(e *env, m *meta) *stream {
 	return s
 }
 
-// guaranteed is the part of the disk that other streams' backlogs cannot take: what the configuration says, or a little, so
-// that one stuck stream cannot shut out all others. All the little ones together never hold back more than a quarter of the disk.
-func (e *env) guaranteed(explicit int64) int64 {
-	const little, parts = 16 << 20, 4096
-	if explicit > 0 {
-		return explicit
-	}
-	share := min(little, e.diskBytes/parts)
-	if e.guard.Promised()+share > e.diskBytes/4 {
-		return 0
-	}
-	return share
-}
-
-// spoolRoom says why lanes may not be written to disk: half of what is kept free belongs to objects on their way, which free space.
-func (e *env) spoolRoom() error {
-	free, err := e.fs.FreeBytes(e.dataDir)
-	if err == nil && free < e.minFree/2 {
-		err = fmt.Errorf("%d bytes are free on the disk", free)
-	}
-	return err
-}
-
 // snapshot returns a copy of what is known of the stream.
 func (s *stream) snapshot() meta {
 	s.metaMu.RLock()
