@@ -183,8 +183,11 @@ func (p plainEncoder) check(s *spool.Buffer) error {
 
 // failureOf tells what concerns one record from what ends the object.
 func failureOf(err error) (*record.Failure, error) {
+	if err == nil {
+		return nil, nil // nearly always; what follows allocates
+	}
 	var f *record.Failure
-	if err != nil && errors.As(err, &f) {
+	if errors.As(err, &f) {
 		return f, nil
 	}
 	return nil, err

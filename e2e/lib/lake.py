@@ -136,6 +136,12 @@ def disk_objects(data_dir, bucket, prefix=""):
     return sorted(out)
 
 
+def delivered(store, name):
+    """Objects of a stream, in the order of delivery; later generations of a learned schema have prefixes beside the first."""
+    objects = [o for o in store.objects("lake", name) if re.match(re.escape(name) + r"(-schema-\d+)?/", o[0])]
+    return sorted(objects, key=lambda o: os.path.basename(o[0]))
+
+
 class DiskStore:
     """The embedded store with the keys as they were given."""
 
