@@ -173,7 +173,7 @@ func (w *world) put(stream string, n int) error {
 	for range n {
 		r := w.record(stream)
 		rs = append(rs, r)
-		if strings.Contains(stream, "-agg") && p.Count() > 0 && w.next%3 > 0 { // several in one record
+		if strings.Contains(stream, "-agg") && p.Count() > 0 && len(rs)%3 > 0 { // several in one record
 			last := string(p.Record(p.Count() - 1))
 			p = replaceLast(p, last+r)
 			continue

@@ -186,9 +186,9 @@ func main() {
 	must(err)
 	srv, err := fs.Mount(mount, tree(s), &fs.Options{MountOptions: fuse.MountOptions{FsName: "lossyfs", Name: "lossyfs", DirectMount: true}})
 	must(err)
-	fmt.Println("mounted")
 	sig := make(chan os.Signal, 8)
 	signal.Notify(sig, syscall.SIGUSR1, syscall.SIGTERM, os.Interrupt)
+	fmt.Println("mounted") // from here on a signal is obeyed
 	go obey(sig, s, filepath.Join(dir, "after-crash"), srv)
 	srv.Wait()
 }
