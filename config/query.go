@@ -64,7 +64,9 @@ func impure(v reflect.Value) (word, why string) {
 func impureNode(node any) (word, why string) {
 	switch n := node.(type) {
 	case *gojq.Func:
-		word = n.Name
+		if word = n.Name; word == "strptime" && strings.Contains(n.String(), "%Z") {
+			return "strptime with %Z", "which knows the machine's own time zone"
+		}
 	case *gojq.ObjectKeyVal:
 		if strings.HasPrefix(n.Key, "$") { // {$ENV}; {now} is a field of that name
 			word = n.Key
@@ -95,6 +97,8 @@ func whyImpure(name string) string {
 		return "which ends the program"
 	case "modulemeta", "get_search_list":
 		return "which reads a file"
+	case "builtins":
+		return "which depends on the version of the jq engine"
 	case "$__prog_args", "$__prog_name":
 		return "the program's arguments"
 	}

@@ -37,8 +37,10 @@ func (s *scatterer) closeDue(reading bool) {
 			s.close(p, record.CloseInterval)
 		case reading || len(s.ready) >= readyPartitions && !s.flushed && !s.full:
 			return // older records may be in the log
-		case s.flushed || s.full || leaving:
+		case s.flushed:
 			s.close(p, record.CloseFlush)
+		case s.full || leaving:
+			s.close(p, record.CloseEarly)
 		case !now.Before(c.deadline):
 			s.close(p, record.CloseInterval)
 		default:
@@ -109,7 +111,7 @@ func (s *scatterer) open(p *partition, version int, x *record.Derived) {
 	}
 	for s.opened >= limit && len(s.due) > 0 {
 		if c := s.due[0]; c.of.cur == c {
-			s.close(c.of, record.CloseFlush)
+			s.close(c.of, record.CloseEarly)
 		}
 		s.due = s.due[1:]
 	}

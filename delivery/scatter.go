@@ -5,6 +5,7 @@ import (
 
 	"hydrant/delivery/journal"
 	"hydrant/internal/spool"
+	"hydrant/record"
 )
 
 const (
@@ -71,6 +72,7 @@ func (r *Runner) scatter(w *workers) {
 		if r.ctx.Err() == nil {
 			r.opt.Logger.Error("partitions cannot be filled; beginning anew with what is not under way", "err", err)
 			r.state.trouble(0, err)
+			r.lookOldest()
 		}
 		r.pause(r.opt.Backoff.wait(min(attempt, 10)))
 	}
@@ -97,6 +99,13 @@ func (s *scatterer) begin() (err error) {
 	return err
 }
 
+// lookOldest finds out how old what waits is, while it cannot be read as it should be.
+func (r *Runner) lookOldest() {
+	w := r.opt.Source.Walk(r.opt.Journal.Settled().Pos)
+	defer w.Close()
+	_, _ = w.Next(func(arrival, _, _ int64) { r.oldest.Store(arrival) }, func(record.Record) error { return errLimit })
+}
+
 func (s *scatterer) limits() Limits {
 	l := s.r.opt.Limits()
 	l.Interval = max(l.Interval, minInterval)
@@ -120,7 +129,6 @@ func (s *scatterer) end() {
 	}
 	s.created, s.due, s.ready, s.opened = nil, nil, nil, 0
 	s.r.partitions.Store(0)
-	s.r.oldest.Store(0)
 }
 
 // run reads, closes and starts until there is nothing to do.

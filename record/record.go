@@ -66,6 +66,7 @@ const (
 	CloseSize     CloseReason = "size"
 	CloseInterval CloseReason = "interval"
 	CloseFlush    CloseReason = "flush" // shutdown or deletion
+	CloseEarly    CloseReason = "early" // a partition: too many are open, the spool is full, or the stream is partitioned no more
 )
 
 // Batch is a contiguous range of a log, closed by size or interval: the unit of delivery and retry.

@@ -113,8 +113,8 @@ func (e *eventTime) parse(s []byte) (time.Time, error) {
 // maxEpochSeconds is more than a year beyond 9999, little enough to calculate with.
 const maxEpochSeconds = 300_000_000_000
 
-// millisFrom tells a number of milliseconds from one of seconds: as milliseconds it is in 1973, as seconds after 5100.
-const millisFrom = 100_000_000_000
+// millisFrom tells a number of milliseconds from one of seconds, as timestamp columns do: thirteen digits are milliseconds.
+const millisFrom = 1_000_000_000_000
 
 // parseEpoch reads a number of units since 1970, with or without a fraction; unit 0 guesses seconds or milliseconds.
 func parseEpoch(unit time.Duration) timeFormat {

@@ -231,6 +231,9 @@ func (c *timeCompiler) finish() error {
 			op.min = 2
 		}
 	}
+	if has[opYearDay] && (has[opMonth] || has[opMonthName] || has[opDay]) {
+		return errors.New("D is the day of the year and needs no month; write dd for the day of the month")
+	}
 	half := has[opHour12] || has[opHour11]
 	switch {
 	case !has[opYear] && !has[opYear2]:

@@ -84,7 +84,10 @@ func (j *Journal) Backlog(start, end record.Position) int64 {
 	}
 	n = max(n, 0)
 	for _, e := range j.open {
-		if j.scatter == nil || e.Batch.First.Pos < from {
+		switch {
+		case e.Scattered && j.scatter != nil: // what is above the floor is counted above
+			n += int64(e.Only.FirstBelow(from))
+		case j.scatter == nil || e.Batch.First.Pos < from:
 			n += int64(e.Batch.Count)
 		}
 	}

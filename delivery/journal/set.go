@@ -91,6 +91,14 @@ func (s *Set) Between(first, last record.Position) *Set {
 	return c
 }
 
+// FirstBelow is how many of those numbered 0 were made of records below pos.
+func (s *Set) FirstBelow(pos record.Position) int {
+	if s.Empty() || pos == 0 {
+		return 0
+	}
+	return int(s.b.Rank(place(pos-1, 0)))
+}
+
 // Empty says whether nothing is in. A nil Set is empty.
 func (s *Set) Empty() bool { return s == nil || s.b.IsEmpty() }
 

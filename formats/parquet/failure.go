@@ -1,7 +1,9 @@
 package parquet
 
 import (
+	"bytes"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"hydrant/record"
@@ -76,7 +78,7 @@ func (f *scratchFailure) message(data []byte) string {
 	case failNoObject:
 		return fmt.Sprintf("the record holds %s where a JSON object is wanted", describe(data, f.at))
 	case failUnknown:
-		return fmt.Sprintf("%s under a key without a column%s", describe(data, f.at), inside(f.node))
+		return fmt.Sprintf("%s under the key %s, which has no column%s", describe(data, f.at), keyBefore(data, f.at), inside(f.node))
 	case failTwice:
 		return fmt.Sprintf("column %q: its key stands in an object twice", f.node.path)
 	case failNoColumns:
@@ -85,6 +87,32 @@ func (f *scratchFailure) message(data []byte) string {
 		return fmt.Sprintf("column %q: %s does not fit %s", f.node.path, describe(data, f.at), f.node.want)
 	}
 	return "the record could not be converted"
+}
+
+// keyBefore is the key of the value at i, as it stands in the record, or the beginning of it.
+func keyBefore(data []byte, i int) string {
+	head := bytes.TrimRight(data[:min(i, len(data))], " \t\r\n")
+	head = bytes.TrimRight(bytes.TrimSuffix(head, []byte(":")), " \t\r\n")
+	end := len(head)
+	for at := end - 2; at >= 0; at-- {
+		if head[at] == '"' && !escaped(head, at) {
+			key := head[at:end]
+			if len(key) > maxShown {
+				return strings.ToValidUTF8(string(key[:maxShown]), "") + "…"
+			}
+			return string(key)
+		}
+	}
+	return "?"
+}
+
+// escaped says whether an odd number of backslashes stands before a place.
+func escaped(b []byte, at int) bool {
+	n := 0
+	for at--; at >= 0 && b[at] == '\\'; at-- {
+		n++
+	}
+	return n%2 == 1
 }
 
 func inside(n *node) string {

@@ -71,6 +71,9 @@ const janitorEvery = 30 * time.Second
 
 // Open locks the data directory, reads what a former life left and starts delivering it. Damage in it is reported, never an error.
 func Open(o Options) (*Daemon, error) {
+	if err := checkSpecs(o.Config.Streams); err != nil {
+		return nil, err
+	}
 	d := &Daemon{cfg: o.Config, registry: prometheus.NewRegistry(), streams: map[string]*stream{}, sink: o.Sink}
 	d.around = o.Stage
 	d.logger, d.fs, d.now = o.Logger, o.FS, o.Now

@@ -156,6 +156,7 @@ func (l *learnedSchemas) Learn(read func(visit func(data []byte) error) error) (
 	if err != nil {
 		return 0, err
 	}
+	before, _ := store.Latest()
 	var readErr error
 	v, err := store.Learn(func(base []schema.Column) ([]schema.Column, bool, bool) {
 		j := l.config.JSON
@@ -172,6 +173,10 @@ func (l *learnedSchemas) Learn(read func(visit func(data []byte) error) error) (
 	})
 	if readErr != nil {
 		return 0, readErr
+	}
+	if err == nil && before.Generation > 0 && v.Generation > before.Generation {
+		l.logger.Warn("a column changed its type; new files go to a folder beside the old one", "folder", fmt.Sprintf("schema-%d", v.Generation),
+			"column", schema.Retyped(before.Columns, v.Columns))
 	}
 	return v.Number, err
 }

@@ -301,3 +301,18 @@ func TestPartitionsOnAFullDisk(t *testing.T) {
 		w.check()
 	})
 }
+
+// TestQueriesThatLoadAlsoRun: what the configuration accepts, the processors can be built from.
+func TestQueriesThatLoadAlsoRun(t *testing.T) {
+	for _, q := range []string{".a", ".a.b", `.["x y"]`, ".a[0]", ".a // .b", `.t|strptime("%Y-%m-%d %Z")|mktime`, `.t|strptime("%Y")|mktime`, "builtins|length",
+		"now", "env.HOME", "$ENV.X", "input", "localtime", "debug", "halt", `.a|test("x")`, `.a|ascii_downcase`, "if .a then 1 else 2 end", `"\(.a)-\(.b)"`,
+		"def f: .a; f", ".a as $x|$x", "reduce .a[] as $x (0;.+$x)", "$__prog_args", "input_filename", "modulemeta", "get_search_list", "stderr", "strflocaltime(\"%Y\")"} {
+		s := partitioned("parts", 3)
+		s.Processors[1].Partition[0].Query, s.Buffer, s.Backup.Buffer = q, config.Buffer{}, config.Buffer{}
+		s.Normalize()
+		ok := len(s.Check()) == 0
+		if err := checkSpecs([]config.Stream{s}); (err == nil) != ok {
+			t.Errorf("%s: the configuration accepts it: %v; the processors: %v", q, ok, err)
+		}
+	}
+}

@@ -57,6 +57,20 @@ func buildSpec(s config.Stream, version int, role record.Role, learned schemas) 
 	return spec, shape.into(spec, s, learned)
 }
 
+// checkSpecs builds what the streams of a configuration would deliver: what cannot be built is an error before a record is accepted.
+func checkSpecs(streams []config.Stream) error {
+	unstored := func(c config.Parquet) *learnedSchemas { return &learnedSchemas{config: c} }
+	for _, s := range streams {
+		if s.Destination.S3 == nil {
+			continue // the checks of the configuration say so
+		}
+		if _, err := buildSpec(s, 1, record.RoleMain, unstored); err != nil {
+			return fmt.Errorf("stream %s: %w", s.Name, err)
+		}
+	}
+	return nil
+}
+
 // form is how records become an object.
 type form struct {
 	format, compression string
