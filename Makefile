@@ -29,7 +29,7 @@ torture: build ## kill -9, failing S3 and power cuts; TORTURE_FLAGS='-kills 500 
 	go build -o bin/torture ./e2e/torture; \
 	bin/torture -hydrant bin/hydrant -components "$$cache/bin" -dir "$$dir" $(TORTURE_FLAGS)
 
-bench: build ## Go benchmarks and the budgets of the design
+bench: build ## Go benchmarks and the budgets
 	bench/run
 
 # Each fuzz target in turn, FUZZTIME each: the go tool takes one target of one package at a time.

@@ -2,7 +2,7 @@ package config
 
 import "time"
 
-// Values that DESIGN and the API share. Sizes are in bytes.
+// Values that YAML and the API share. Sizes are in bytes.
 const (
 	defaultListen     = "127.0.0.1:4573"
 	defaultAdmin      = "127.0.0.1:4574"

@@ -22,11 +22,14 @@ func (w *work) build(ctx context.Context) error {
 		return fmt.Errorf("spec version %d: %w", w.e.Version, err)
 	}
 	w.spec = spec
+	schema, err := w.schema(ctx) // before the slot, which others may need
+	if err != nil {
+		return fmt.Errorf("schema: %w", err)
+	}
 	if err := w.r.opt.Slots.Acquire(ctx, 1); err != nil {
 		return err
 	}
 	defer w.r.opt.Slots.Release(1)
-	schema := w.schema()
 	err = w.encode(ctx, schema)
 	if errors.Is(err, ErrSchema) {
 		if schema, err = w.learn(ctx); err == nil {
@@ -43,16 +46,15 @@ func (w *work) build(ctx context.Context) error {
 }
 
 // schema is what the first attempt to encode is made with.
-func (w *work) schema() Schema {
+func (w *work) schema(ctx context.Context) (Schema, error) {
 	switch {
 	case w.spec.Schemas == nil:
-		return Schema{}
-	case w.e.Schema > 0:
-		return Schema{Number: w.e.Schema}
-	case w.e.SetAside != "":
-		return Schema{Number: w.spec.Schemas.Latest()}
+		return Schema{}, nil
+	case w.e.Schema > 0 || w.e.SetAside != "":
+		return Schema{Number: w.e.Schema}, nil
 	}
-	return Schema{Number: w.spec.Schemas.Latest(), Growing: true}
+	n, err := w.spec.Schemas.Latest(ctx)
+	return Schema{Number: n, Growing: true}, err
 }
 
 // learn widens the schema by the entry's records.

@@ -100,7 +100,9 @@ var errLane = errors.New("what was gathered for a partition cannot be read back"
 // read calls visit with those records that are the entry's, up to the position last.
 func (c *chunk) read(ctx context.Context, e *journal.Entry, last record.Position, visit func(source, *record.Derived) error) error {
 	var rest []byte // a record that goes on in the next piece
-	err := c.lane.Read(func(p []byte) error {
+	mine := false
+	err := c.lane.Read(func(p []byte) (err error) {
+		defer func() { mine = mine || err != nil }()
 		if len(rest) > 0 {
 			p = append(rest, p...)
 		}
@@ -114,6 +116,9 @@ func (c *chunk) read(ctx context.Context, e *journal.Entry, last record.Position
 		rest = append(rest[:0:0], p...)
 		return ctx.Err()
 	})
+	if err != nil && !mine {
+		return errors.Join(errLane, err)
+	}
 	if err == nil && len(rest) > 0 {
 		return errLane
 	}

@@ -9,10 +9,16 @@ import (
 
 // chunkLife journals a closed chunk, if no earlier life did, and brings it to its destination.
 func (r *Runner) chunkLife(c *chunk) {
-	defer c.lane.Close()
+	if c.lane != nil {
+		defer c.lane.Close()
+	}
 	defer c.decide()
 	if c.entry != nil {
 		c.decide()
+		if c.lane == nil {
+			r.lifeFrom(*c.entry, false, nil)
+			return
+		}
 		r.lifeFrom(*c.entry, false, c)
 		return
 	}
@@ -62,7 +68,7 @@ func (r *Runner) noteChunk(c *chunk) (e journal.Entry, ok bool) {
 // planChunk settles what an entry for the chunk writes, and under which name.
 func (r *Runner) planChunk(c *chunk) (journal.Entry, error) {
 	e := journal.Entry{Batch: c.batch, Role: r.opt.Role, Version: c.version, Partition: c.partition, Attempts: 1, Salt: r.saltOf(""),
-		SetAside: c.aside, Code: c.code, Message: c.message, Only: c.set(), Scattered: true}
+		SetAside: c.aside, Code: c.code, Message: c.message, Only: c.set(), Scattered: true, Whole: c.aside == killedType}
 	spec, err := r.opt.Specs.Spec(c.version)
 	if err != nil {
 		return e, err

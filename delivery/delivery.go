@@ -110,7 +110,8 @@ type Schema struct {
 
 // Schemas keeps the schemas that were learned from a stream's records. Safe for concurrent use.
 type Schemas interface {
-	Latest() int
+	// Latest is 0 before the first. It may ask somebody else, and take its time.
+	Latest(ctx context.Context) (int, error)
 	// Learn widens the latest schema until every record that read yields fits it, if it can; it is durable before Learn returns.
 	Learn(read func(visit func(data []byte) error) error) (number int, err error)
 	// Generation names the schemas that a schema's types agree with; "" for the first ones. Objects of different generations stand in

@@ -27,7 +27,7 @@ type source struct {
 
 func (r *Runner) deriver(e *journal.Entry, lane *chunk) (*deriver, error) {
 	d := &deriver{r: r, e: e, lane: lane}
-	if e.SetAside == killedType && !e.Scattered || lane != nil {
+	if e.SetAside == killedType && (!e.Scattered || e.Whole) || lane != nil {
 		return d, nil
 	}
 	spec, err := r.opt.Specs.Spec(e.Processors())

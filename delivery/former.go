@@ -12,7 +12,7 @@ const newest = 0
 
 // formerOf is an entry as it was offered up to now, for what takes its place.
 func formerOf(e *journal.Entry) *journal.Former {
-	return &journal.Former{Bucket: e.Bucket, Key: e.Key, Version: e.Version, Role: role(e), First: e.Batch.First, Last: e.Batch.Last, Next: e.Former}
+	return &journal.Former{Bucket: e.Bucket, Key: e.Key, Version: e.Version, Role: role(e), Partition: partitionName(e), First: e.Batch.First, Last: e.Batch.Last, Next: e.Former}
 }
 
 // formerArrived looks, before a replacement is first offered in this life, whether an object arrived after all that was thought
@@ -66,7 +66,7 @@ func (r *Runner) sinks(version int) []Sink {
 func (r *Runner) isFormer(f *journal.Former, bucket, key string, found *record.Identity) bool {
 	for ; f != nil; f = f.Next {
 		if f.Bucket == bucket && f.Key == key && found.Stream == r.opt.Stream && found.Role == f.Role &&
-			found.Version == f.Version && found.First == f.First && found.Last == f.Last {
+			found.Version == f.Version && found.Partition == f.Partition && found.First == f.First && found.Last == f.Last {
 			return true
 		}
 	}

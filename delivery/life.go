@@ -169,7 +169,9 @@ func (w *work) attempt(ctx context.Context) (out record.Outcome, over bool) {
 		}
 		if err != nil {
 			w.release()
-			w.lane = nil // perhaps it is the lane that cannot be read; the log has the records, too
+			if errors.Is(err, errLane) {
+				w.lane = nil // the log has the records, too
+			}
 			return record.Outcome{Kind: record.Retry, Code: "Hydrant.EncodeFailed", Err: err, Unsent: true}, over
 		}
 		if over {
@@ -283,7 +285,12 @@ func (w *work) moveToNewVersion() {
 	e := w.e
 	e.Version, e.Derived, e.Schema = current, w.e.Processors(), 0
 	e.Bucket, e.Ordinal, e.Attempts, e.Former = spec.bucket(&e), 0, 1, former
-	if e.Key, err = w.r.key(spec, &e); err != nil {
+	if e.Key, err = w.r.key(spec, &e); errors.Is(err, errNoName) && e.Bucket != w.e.Bucket {
+		bucket := e.Bucket // its partition has no name there: only the place changes
+		e = w.e
+		e.Bucket, e.Attempts, e.Former, err = bucket, 1, former, nil
+	}
+	if err != nil {
 		w.r.opt.Logger.Error("the newest version makes no key", "batch", e.N, "err", err)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hydrant/delivery/journal"
@@ -66,8 +67,8 @@ func (r *Runner) repeat(w *workers) {
 	for _, e := range r.opt.Journal.Pending() {
 		switch {
 		case e.Bisecting || e.Attempts >= maxLives:
-			r.life(e, false)
-		case !e.Scattered:
+			r.alone(w, e)
+		case !e.Scattered || r.opt.Journal.Scattered() == nil:
 			others = append(others, e)
 		}
 	}
@@ -77,6 +78,26 @@ func (r *Runner) repeat(w *workers) {
 		}
 	}
 }
+
+// alone gives an entry that ended processes the machine for itself, for as long as it takes an attempt to end one, too; a destination
+// that hangs must not hold up everything else.
+func (r *Runner) alone(w *workers, e journal.Entry) {
+	ended := make(chan struct{})
+	w.beside(func() {
+		defer close(ended)
+		r.life(e, false)
+		r.ring()
+	})
+	t := time.NewTimer(aloneFor)
+	defer t.Stop()
+	select {
+	case <-ended:
+	case <-t.C:
+	case <-r.ctx.Done():
+	}
+}
+
+const aloneFor = 30 * time.Second
 
 // batches closes, journals and delivers until nothing waits.
 func (r *Runner) batches(w *workers) {
@@ -158,9 +179,10 @@ func (b Backoff) wait(n int) time.Duration {
 
 // workers bounds the batches under way. The goroutines belong to the loop, which waits for them.
 type workers struct {
-	slots chan struct{}
-	ended chan struct{} // holds a token after a worker ended
-	wg    sync.WaitGroup
+	slots  chan struct{}
+	ended  chan struct{} // holds a token after a worker ended
+	others atomic.Int64  // at work beside the slots
+	wg     sync.WaitGroup
 }
 
 func newWorkers(n int) *workers {
@@ -184,7 +206,20 @@ func (w *workers) start(ctx context.Context, work func()) bool {
 	return true
 }
 
+// beside starts work that takes no slot.
+func (w *workers) beside(work func()) {
+	w.others.Add(1)
+	w.wg.Go(func() {
+		work()
+		w.others.Add(-1)
+		select {
+		case w.ended <- struct{}{}:
+		default:
+		}
+	})
+}
+
 // busy says whether anything is under way. Only the loop starts work, so that no stays no.
-func (w *workers) busy() bool { return len(w.slots) > 0 }
+func (w *workers) busy() bool { return len(w.slots) > 0 || w.others.Load() > 0 }
 
 func (w *workers) wait() { w.wg.Wait() }

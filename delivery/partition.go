@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"hydrant/internal/spool"
@@ -105,16 +106,6 @@ func (s *scatterer) partition(version int, x *record.Derived) *partition {
 }
 
 func (s *scatterer) open(p *partition, version int, x *record.Derived) {
-	limit := maxOpen
-	if s.pass.maxActive > 0 {
-		limit = min(limit, s.pass.maxActive)
-	}
-	for s.opened >= limit && len(s.due) > 0 {
-		if c := s.due[0]; c.of.cur == c {
-			s.close(c.of, record.CloseEarly)
-		}
-		s.due = s.due[1:]
-	}
 	c := &chunk{of: p, lane: s.lanes.NewLane(), version: version, decided: make(chan struct{})}
 	if x.Failure != nil {
 		c.aside, c.code, c.message = x.Failure.Type, x.Failure.Code, x.Failure.Message
@@ -138,4 +129,18 @@ func (s *scatterer) closeFull() {
 		}
 	}
 	s.touched = s.touched[:0]
+	// The limit, too, is held between accepted records only.
+	limit := maxOpen
+	if s.pass.maxActive > 0 {
+		limit = min(limit, s.pass.maxActive)
+	}
+	for s.opened > limit && len(s.due) > 0 {
+		if c := s.due[0]; c.of.cur == c {
+			s.close(c.of, record.CloseEarly)
+		}
+		s.due = s.due[1:]
+	}
+	if len(s.due) > 2*s.opened+1024 { // what closed by size stands there still
+		s.due = slices.DeleteFunc(s.due, func(c *chunk) bool { return c.of.cur != c })
+	}
 }

@@ -30,7 +30,8 @@ type pass struct {
 	reading journal.Reading // what is noted of this pass
 	former  journal.Reading // and of the one before it, in another life
 	entered time.Time
-	careful bool // each record is noted before it is derived
+	killed  []record.Position // must not be derived again
+	careful bool              // each record is noted before it is derived
 
 	arrival, start, end int64 // of the put that is read
 	src                 source
@@ -58,7 +59,7 @@ func (s *scatterer) newPass() (*pass, error) {
 	from := j.Cursor().Pos
 	pending := j.Pending() // before what is done: an entry may end between the two
 	sc := j.Scattered()
-	p.floor, p.eras, p.skip, p.refill = sc.Floor.Pos, sc.Eras, sc.Done, journal.NewSet()
+	p.floor, p.eras, p.skip, p.killed, p.refill = sc.Floor.Pos, sc.Eras, sc.Done, sc.Killed, journal.NewSet()
 	p.limit = max(j.Closed().Pos, p.eras[len(p.eras)-1].From)
 	for i := range pending {
 		p.resume(&pending[i])
@@ -113,9 +114,23 @@ const calm = time.Second
 // atLives is how many processes may end at one record.
 const atLives = 2
 
+// isKilled says whether the record was set aside as it came.
+func (p *pass) isKilled(pos record.Position, again bool) bool {
+	if slices.Contains(p.killed, pos) {
+		return true
+	}
+	if again {
+		for _, c := range p.refills {
+			if c.entry.Whole && c.entry.Only.HasAny(pos) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // kill sets a record aside as it came.
 func (p *pass) kill(rec record.Record) error {
-	p.s.r.opt.Logger.Error("a record has ended the process several times while it was processed; it is set aside", "position", rec.Pos)
 	x := record.Derived{ID: rec.ID, ArrivalMillis: rec.ArrivalMillis, Data: rec.Data, Raw: rec.Data, Failure: &record.Failure{
 		Type: killedType, Code: "Hydrant.ProcessKilled", Message: "the process ended several times while it processed this record"}}
 	return p.derived(&x)
@@ -227,9 +242,24 @@ func (p *pass) record(rec record.Record) error {
 		return err
 	}
 	p.src = source{sum: digest(rec.Data)}
-	if p.careful && !p.skip.HasAny(rec.Pos) && !(p.filling() && p.refill.HasAny(rec.Pos)) { // else it was derived before, and nobody died
-		if killer, err := p.killer(rec.Pos); killer || err != nil {
-			return errors.Join(err, p.kill(rec))
+	again := p.filling() && p.refill.HasAny(rec.Pos)
+	switch {
+	case rec.Pos < p.floor && !again:
+		return nil
+	case p.isKilled(rec.Pos, again):
+		return p.kill(rec)
+	case p.careful && !again && !p.skip.HasAny(rec.Pos): // else it was derived before, and nobody died
+		killer, err := p.killer(rec.Pos)
+		if err != nil {
+			return err
+		}
+		if killer {
+			if err := p.s.r.opt.Journal.NoteKilled(rec.Pos); err != nil {
+				return err
+			}
+			p.killed = append(p.killed, rec.Pos)
+			p.s.r.opt.Logger.Error("a record has ended the process several times while it was processed; it is set aside", "position", rec.Pos)
+			return p.kill(rec)
 		}
 	}
 	if err := stage.Derive(rec, p.derived); err != nil {
@@ -292,6 +322,17 @@ func (p *pass) derived(x *record.Derived) error {
 		return nil
 	}
 	return p.s.put(p.version, p.src, x, p.start, p.end)
+}
+
+// spill gives up gathering the records of open entries, when the lanes are full: their lives find them in the log.
+func (p *pass) spill() {
+	p.skip.Or(p.refill)
+	p.refill = journal.NewSet()
+	for _, c := range p.refills {
+		c.lane.Close()
+		c.lane = nil
+	}
+	p.refilled(true)
 }
 
 // refilled lets those entries go whose records have all been read.

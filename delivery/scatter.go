@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"slices"
 	"time"
 
 	"hydrant/delivery/journal"
@@ -41,6 +42,7 @@ type scatterer struct {
 	pass  *pass
 
 	parts     map[string]*partition
+	compact   int          // how long created may grow before it is looked through
 	created   []*chunk     // not noted yet, and some that are: by first record
 	due       []*chunk     // open, by first record; and some that closed since
 	opened    int          // partitions with an open chunk
@@ -116,6 +118,9 @@ func (s *scatterer) limits() Limits {
 func (s *scatterer) end() {
 	if s.pass != nil {
 		s.pass.walk.Close()
+		if s.r.ctx.Err() != nil {
+			_ = s.pass.survived()
+		}
 	}
 	s.pass = nil
 	if s.lanes != nil {
@@ -140,6 +145,9 @@ func (s *scatterer) run() error {
 		if err != nil {
 			return err
 		}
+		if s.full && s.pass.filling() {
+			s.pass.spill()
+		}
 		s.closeDue(read)
 		s.start()
 		if read {
@@ -151,6 +159,11 @@ func (s *scatterer) run() error {
 				return err
 			}
 			return s.leave()
+		}
+		if time.Since(s.pass.entered) > calm {
+			if err := s.pass.survived(); err != nil {
+				return err
+			}
 		}
 		s.wait()
 	}
@@ -225,7 +238,7 @@ func (s *scatterer) read() (more bool, err error) {
 
 // roomAgain: everything that was gathered is delivered.
 func (s *scatterer) roomAgain() bool {
-	if s.opened > 0 || len(s.ready) > 0 || s.lives > 0 {
+	if s.opened > 0 || len(s.ready) > 0 || s.lives > 0 && s.lanes.Held() > 4<<20 {
 		return false
 	}
 	s.full = false
@@ -237,6 +250,10 @@ func (s *scatterer) roomAgain() bool {
 func (s *scatterer) floor() journal.Mark {
 	for len(s.created) > 0 && s.created[0].noted.Load() {
 		s.created = s.created[1:]
+	}
+	if len(s.created) > s.compact { // behind one that is stuck stand many that are not
+		s.created = slices.DeleteFunc(s.created, func(c *chunk) bool { return c.noted.Load() })
+		s.compact = 2*len(s.created) + 1024
 	}
 	s.r.partitions.Store(int64(len(s.parts)))
 	s.r.oldest.Store(0)

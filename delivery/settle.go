@@ -71,10 +71,11 @@ func (w *work) part(main journal.Entry) (over bool, err error) {
 		f := w.failed[t]
 		w.r.setAsideNote(w.e.N, t, f.set.Len(), f.code, f.message)
 	}
-	if w.into = out; empty {
+	if empty {
+		w.into = append(w.into, out...)
 		return true, nil
 	}
-	w.into = out[:len(out)-1]
+	w.into = append(w.into, out[:len(out)-1]...)
 	w.settled(main)
 	return false, nil
 }

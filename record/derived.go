@@ -1,7 +1,7 @@
 package record
 
 // MaxSubs is how many records the processors may make of one.
-const MaxSubs = 1 << 16
+const MaxSubs = 1<<16 - 1
 
 // Derived is what the processors made of a record: a record of its own, or a failure that sets it aside.
 // Its slices are valid until the function it was handed to returns.

@@ -21,8 +21,7 @@ import (
 //
 // The slices of a part belong to the record or to the room of out; a processor may keep them until Derive
 // returns, no longer, and never writes to them. process is called by one goroutine at a time, never for a part
-// that has failed, and must be a function of p: what asks a hook, or remembers other records, has its answers
-// spooled in front of a chain and is no processor of one.
+// that has failed, and must be a function of p.
 type processor interface {
 	process(p part, out *output)
 }

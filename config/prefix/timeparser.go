@@ -232,7 +232,7 @@ func (c *timeCompiler) finish() error {
 		}
 	}
 	if has[opYearDay] && (has[opMonth] || has[opMonthName] || has[opDay]) {
-		return errors.New("D is the day of the year and needs no month; write dd for the day of the month")
+		return errors.New("the letter D is the day of the year and needs no month; write dd for the day of the month")
 	}
 	half := has[opHour12] || has[opHour11]
 	switch {

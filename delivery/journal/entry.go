@@ -24,6 +24,8 @@ type Entry struct {
 	Schema  int `json:",omitempty"` // number of the learned schema it is written under, 0 before that is known
 	// Only, when not nil, are the records of the range that are meant; Except are records of the range that go elsewhere.
 	Only, Except *Set `json:",omitempty"`
+	// Whole: the record was set aside as it came, before anything was made of it.
+	Whole bool `json:",omitempty"`
 	// Scattered: records between First and Last that are not in Only belong to other entries, or to none yet.
 	Scattered bool    `json:",omitempty"`
 	Former    *Former `json:",omitempty"` // how its records were offered before, newest first
@@ -56,6 +58,7 @@ type Former struct {
 	Bucket, Key string
 	Version     int
 	Role        record.Role // of the object
+	Partition   string      `json:",omitempty"`
 	First, Last record.ID
 	Next        *Former `json:",omitempty"`
 }

@@ -19,15 +19,16 @@ import (
 
 // op is one line of the journal. Exactly one member is set.
 type op struct {
-	Snapshot *snapshot `json:",omitempty"`
-	Put      *Entry    `json:",omitempty"` // new, or in place of the one with its number
-	Done     uint64    `json:",omitempty"`
-	Split    *split    `json:",omitempty"`
-	Scatter  *Scatter  `json:",omitempty"`
-	Floor    *Mark     `json:",omitempty"`
-	Era      *Era      `json:",omitempty"`
-	Settled  *Set      `json:",omitempty"`
-	Reading  *Reading  `json:",omitempty"`
+	Snapshot *snapshot       `json:",omitempty"`
+	Put      *Entry          `json:",omitempty"` // new, or in place of the one with its number
+	Done     uint64          `json:",omitempty"`
+	Split    *split          `json:",omitempty"`
+	Scatter  *Scatter        `json:",omitempty"`
+	Floor    *Mark           `json:",omitempty"`
+	Era      *Era            `json:",omitempty"`
+	Settled  *Set            `json:",omitempty"`
+	Reading  *Reading        `json:",omitempty"`
+	Killed   record.Position `json:",omitempty"`
 }
 
 type snapshot struct {
@@ -122,8 +123,12 @@ func (j *Journal) apply(o op) {
 		j.scatter.settle(j.open[o.Done])
 		delete(j.open, o.Done)
 	case o.Scatter != nil:
-		j.scatter = o.Scatter.orNil()
-	case o.Floor != nil || o.Era != nil || o.Settled != nil || o.Reading != nil:
+		next := o.Scatter.orNil()
+		if next == nil && j.scatter != nil && j.scatter.Floor.Pos > j.closed.Pos {
+			j.closed = j.scatter.Floor // what became nothing is settled, too
+		}
+		j.scatter = next
+	case o.Floor != nil || o.Era != nil || o.Settled != nil || o.Reading != nil || o.Killed != 0:
 		j.scatter.note(o)
 	case o.Split != nil:
 		delete(j.open, o.Split.N)
@@ -212,10 +217,14 @@ func (j *Journal) Settled() Mark {
 func (j *Journal) Noted() record.Position {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.closed.Pos == 0 {
+	pos := j.closed.Pos
+	if j.scatter != nil {
+		pos = max(pos, j.scatter.Floor.Pos)
+	}
+	if pos == 0 {
 		return 0
 	}
-	return j.closed.Pos - 1
+	return pos - 1
 }
 
 // Versions are the spec versions that open entries still need.

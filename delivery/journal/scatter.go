@@ -1,6 +1,10 @@
 package journal
 
-import "hydrant/record"
+import (
+	"slices"
+
+	"hydrant/record"
+)
 
 // Scatter is what a journal knows while records are settled out of their order, as partitions are: each closes at its own time.
 type Scatter struct {
@@ -8,7 +12,8 @@ type Scatter struct {
 	Eras  []Era
 	Done  *Set // what is settled at and above Floor and in no open entry
 
-	Reading *Reading `json:",omitempty"` // not nil while records are being derived
+	Reading *Reading          `json:",omitempty"` // not nil while records are being derived
+	Killed  []record.Position `json:",omitempty"` // records above Floor that must not be derived again
 }
 
 // Reading is what is known of processes that ended while they derived records: nobody has an entry for these yet.
@@ -32,6 +37,7 @@ func (s *Scatter) orNil() *Scatter {
 	c := *s
 	c.Done = s.Done.Clone()
 	c.Eras = append([]Era(nil), s.Eras...)
+	c.Killed = append([]record.Position(nil), s.Killed...)
 	return &c
 }
 
@@ -54,6 +60,9 @@ func (s *Scatter) note(o op) {
 			s.Reading = nil
 		}
 	}
+	if o.Killed != 0 {
+		s.Killed = append(s.Killed, o.Killed)
+	}
 	if o.Era != nil {
 		s.Eras = append(s.Eras, *o.Era)
 	}
@@ -64,6 +73,7 @@ func (s *Scatter) note(o op) {
 		s.Floor = *o.Floor
 	}
 	s.Done.RemoveBelow(s.Floor.Pos)
+	s.Killed = slices.DeleteFunc(s.Killed, func(p record.Position) bool { return p < s.Floor.Pos })
 	for len(s.Eras) > 1 && s.Eras[1].From <= s.Floor.Pos {
 		s.Eras = s.Eras[1:]
 	}
@@ -136,6 +146,13 @@ func (j *Journal) NoteReading(r Reading) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.write([]op{{Reading: &r}}, false)
+}
+
+// NoteKilled notes, durably, that a record must not be derived again.
+func (j *Journal) NoteKilled(pos record.Position) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.write([]op{{Killed: pos}}, true)
 }
 
 // Raise notes that everything below a mark is settled or in an open entry, and that more is settled above it without an entry

@@ -10,8 +10,11 @@ import (
 // glueFresh is how long a table's columns are taken as they were read last.
 const glueFresh = time.Minute
 
+// glueRest is how long nobody asks again after it did not answer and nothing is known of the table.
+const glueRest = 5 * time.Second
+
 // fetch reads the Glue table, unless that was done a moment ago. While Glue cannot be reached, the columns that were read last count.
-func (l *learnedSchemas) fetch() (int, error) {
+func (l *learnedSchemas) fetch(ctx context.Context) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.latest > 0 && l.now().Sub(l.fetched) < glueFresh {
@@ -26,7 +29,10 @@ func (l *learnedSchemas) fetch() (int, error) {
 	if region == "" {
 		region = l.region
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	if l.failure != nil && l.now().Sub(l.failed) < glueRest {
+		return 0, l.failure
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	table, err := glue.New(ctx, glue.Options{Region: region, Endpoint: g.Endpoint, Catalog: g.Catalog, Database: g.Database, Table: g.Table, Version: g.Version})
 	if err != nil {
@@ -40,8 +46,10 @@ func (l *learnedSchemas) fetch() (int, error) {
 			l.latest, l.fetched = v.Number, l.now()
 			return v.Number, nil
 		}
+		l.failure, l.failed = err, l.now()
 		return 0, err
 	}
+	l.failure = nil
 	v, err := store.Set(cols)
 	if err != nil {
 		return 0, err

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -112,9 +113,12 @@ type learnedSchemas struct {
 	region string
 	now    func() time.Time
 	logger *slog.Logger
+	prune  func(below int) // forgets schemas that nothing needs; nil: nobody does
 
 	mu      sync.Mutex
 	fetched time.Time
+	failed  time.Time // when Glue did not answer last, and what it said
+	failure error
 	latest  int
 }
 
@@ -131,27 +135,20 @@ func (l *learnedSchemas) version(n int) (infer.Version, error) {
 }
 
 // Latest is the newest schema, 0 before the first. That of a Glue table is read anew when it is old.
-func (l *learnedSchemas) Latest() int {
+func (l *learnedSchemas) Latest(ctx context.Context) (int, error) {
 	if l.config.Schema.Glue != nil {
-		n, err := l.fetch()
-		if err != nil {
-			return 0 // Learn says why
-		}
-		return n
+		return l.fetch(ctx)
 	}
 	store, err := l.open()
 	if err != nil {
-		return 0
+		return 0, err
 	}
 	v, _ := store.Latest()
-	return v.Number
+	return v.Number, nil
 }
 
-// Learn widens the schema by records, or asks Glue.
+// Learn widens the schema by records.
 func (l *learnedSchemas) Learn(read func(visit func(data []byte) error) error) (int, error) {
-	if l.config.Schema.Glue != nil {
-		return l.fetch()
-	}
 	store, err := l.open()
 	if err != nil {
 		return 0, err
@@ -178,8 +175,15 @@ func (l *learnedSchemas) Learn(read func(visit func(data []byte) error) error) (
 		l.logger.Warn("a column changed its type; new files go to a folder beside the old one", "folder", fmt.Sprintf("schema-%d", v.Generation),
 			"column", schema.Retyped(before.Columns, v.Columns))
 	}
+	if err == nil && v.Number > before.Number && v.Number%pruneEvery == 0 && l.prune != nil {
+		l.prune(v.Number - pruneEvery)
+	}
 	return v.Number, err
 }
+
+// pruneEvery is how many schemas are learned before those that nothing needs are forgotten. As many of the newest are kept: one that was
+// just handed out may not be journaled yet.
+const pruneEvery = 64
 
 // Generation keeps files apart whose columns have other types. The first kind needs no name.
 func (l *learnedSchemas) Generation(n int) (string, error) {

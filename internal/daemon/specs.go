@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"path/filepath"
 	"sync"
 
@@ -93,7 +94,7 @@ func (s *stream) prune() {
 			delete(m.Versions, v)
 		}
 	}
-	s.pruneSchemas()
+	s.pruneSchemas(math.MaxInt)
 	if len(m.Versions) == len(s.meta.Versions) {
 		return
 	}
@@ -105,10 +106,7 @@ func (s *stream) prune() {
 }
 
 // pruneSchemas forgets learned schemas that no unfinished entry is written under.
-func (s *stream) pruneSchemas() {
-	if s.log == nil {
-		return
-	}
+func (s *stream) pruneSchemas(below int) {
 	needed := map[int]bool{}
 	for _, r := range s.readers {
 		if err := r.journal.Sync(); err != nil {
@@ -121,7 +119,7 @@ func (s *stream) pruneSchemas() {
 	}
 	store, err := s.schemas()
 	if err == nil {
-		err = store.Prune(func(n int) bool { return needed[n] })
+		err = store.Prune(func(n int) bool { return n >= below || needed[n] })
 	}
 	if err != nil {
 		s.env.logger.Warn("schemas that nobody needs could not be removed", "stream", s.name, "err", err)
@@ -145,7 +143,8 @@ func (s *stream) schemas() (*infer.Store, error) {
 }
 
 func (s *stream) learned(c config.Parquet) *learnedSchemas {
-	return &learnedSchemas{open: s.schemas, config: c, region: s.env.region, now: s.env.now, logger: s.env.logger.With("stream", s.name)}
+	return &learnedSchemas{open: s.schemas, config: c, region: s.env.region, now: s.env.now, logger: s.env.logger.With("stream", s.name),
+		prune: s.pruneSchemas}
 }
 
 func sameMeta(a, b *meta) bool {

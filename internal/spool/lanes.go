@@ -300,3 +300,10 @@ func (l *Lanes) DiskBytes() int64 {
 	}
 	return int64(len(l.segs)-1)*segmentBytes + l.end&(segmentBytes-1)
 }
+
+// Held is what is in memory.
+func (l *Lanes) Held() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held
+}
