@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	simRuns = flag.Int("sim.runs", 110, "random schedules of TestSimulation")
+	simRuns = flag.Int("sim.runs", 80, "random schedules of TestSimulation")
 	simSeed = flag.Int64("sim.seed", 0, "run this schedule alone; 0: as many as sim.runs says, from a random one on")
 )
 
