@@ -85,7 +85,13 @@ class Trino:
     def start(self):
         self.process = Process("trino", self.argv, self.folder)
         wait_for("Trino is ready", self._ready, 240, every=0.5)
+        wait_for("Trino runs queries", self._runs, 60, every=0.5)  # its only node joins a moment after it says that it is ready
         return self
+
+    def _runs(self):
+        with contextlib.suppress(Failed):
+            return bool(self.query("SHOW SCHEMAS")) and bool(self.query("SELECT count(*) FROM system.runtime.nodes WHERE state = 'active'"))
+        return False
 
     def _ready(self):
         check(self.process.alive(), "Trino ended:\n" + self.process.log()[-3000:])
