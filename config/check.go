@@ -103,11 +103,18 @@ func (c *Config) checkStreams(r *report) {
 // checkLocal refuses what only an S3 service can do: buckets are folders here.
 func (s *Stream) checkLocal() []error {
 	r := &report{}
-	for i, d := range []*S3{s.Destination.S3, s.Backup.S3} {
+	objects := s.Destination.S3
+	if s.Destination.Redshift != nil {
+		objects = s.Destination.Redshift.S3
+	}
+	for i, d := range []*S3{objects, s.Backup.S3} {
 		if d == nil {
 			continue
 		}
-		path := []string{"destination.s3", "backup.s3"}[i]
+		path := []string{"destination." + s.Destination.Kind(), "backup.s3"}[i]
+		if s.Destination.Redshift != nil && i == 0 {
+			path += ".s3"
+		}
 		for _, f := range []struct {
 			key string
 			set bool

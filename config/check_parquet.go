@@ -36,9 +36,6 @@ func (s *Stream) checkFormat(r *report) {
 	if s.Compression != CompressionNone {
 		r.add("compression", "parquet files are compressed inside; remove it, and choose with parquet: {compression: ...}")
 	}
-	if s.Destination.S3 == nil {
-		r.add("format", "parquet needs the destination s3")
-	}
 	if s.Parquet == nil {
 		r.add("parquet", "is missing; write parquet: {schema: infer}")
 		return

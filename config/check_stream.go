@@ -45,14 +45,10 @@ func (s *Stream) Check() []error {
 	s.checkProcessors(r)
 	s.checkPartitioning(r)
 	checkCompression(r, s.Compression, s.CompressionLevel)
-	if s.Destination.S3 == nil {
-		r.add("destination", "is missing; write destination: {s3: {bucket: NAME}}")
-	} else {
-		r.under("destination.s3", s.Destination.S3.check(s.API != nil, true))
-	}
+	s.checkDestination(r)
 	checkRange(r, "retry.for", s.Retry.For, 0, maxRetry, "0s to 7200s")
 	s.Backup.check(r, s.API != nil)
-	s.Backup.checkFailed(r)
+	s.checkFailed(r)
 	r.errs = append(r.errs, checkTags(s.Tags)...)
 	return r.errs
 }
@@ -115,8 +111,9 @@ func (b Backup) check(r *report, fromAPI bool) {
 }
 
 // checkFailed: records that are set aside go to the backup's bucket through the destination's store, as plain JSON lines.
-func (b Backup) checkFailed(r *report) {
-	if b.Mode != BackupFailed || b.S3 == nil {
+func (s *Stream) checkFailed(r *report) {
+	b := s.Backup
+	if b.Mode != BackupFailed || b.S3 == nil || s.FailedElsewhere() {
 		return
 	}
 	own := map[string]bool{

@@ -40,7 +40,8 @@ type Logging struct {
 }
 
 // Stream is what a delivery stream is and does: the spec that YAML and the API share.
-// It is stored as JSON in the data directory, one immutable version after the other; it holds no secret.
+// It is stored as JSON in the data directory, one immutable version after the other. Secrets are stored as they were written: by
+// reference, unless they stand in the configuration itself.
 type Stream struct {
 	Name             string
 	Source           Source
@@ -161,11 +162,6 @@ type Buffer struct {
 	Retain     Duration // how long delivered records stay in the log, default 0
 }
 
-// Destination says where batches go. Exactly one is set.
-type Destination struct {
-	S3 *S3 `json:",omitempty"`
-}
-
 // S3 is an object destination: S3 itself, a compatible store, or folders (object_store: file).
 type S3 struct {
 	Bucket        string
@@ -182,7 +178,7 @@ type S3 struct {
 	ACL           string
 }
 
-// Retry bounds how long a failing delivery is tried, where the destination allows an end. S3 is tried until it succeeds.
+// Retry bounds how long a failing delivery is tried before its records go to the backup. S3 and files are tried until they succeed.
 type Retry struct {
 	For Duration // 0 to 7200s, default 300s
 }

@@ -82,8 +82,9 @@ func (s *Stream) Normalize() {
 		s.Parquet.fill()
 	}
 	fillText(&s.Compression, CompressionNone)
-	if s.Destination.S3 != nil {
-		s.Destination.S3.fill()
+	s.Destination.fill(s.Compression)
+	if s.Backup.Mode == "" && s.Destination.Kind() != "" && s.FailedElsewhere() {
+		s.Backup.Mode = BackupFailed
 	}
 	s.Backup.fill()
 }

@@ -150,7 +150,7 @@ func TestUnnormalizedSchemas(t *testing.T) {
 		"no name":   {func(s *Stream) { s.Parquet.Schema = Schema{Columns: []SchemaColumn{{"", "int"}}} }, "has no name"},
 		"section":   {func(s *Stream) { s.Parquet = nil }, "parquet: is missing"},
 		"processor": {func(s *Stream) { s.Processors = []Processor{{}} }, "processors[0]: names no processor"},
-		"place":     {func(s *Stream) { s.Destination.S3 = nil }, "format: parquet needs the destination s3"},
+		"place":     {func(s *Stream) { s.Destination = Destination{Splunk: &Splunk{}} }, "format: parquet is for objects"},
 	} {
 		s := Stream{Name: "a", Format: FormatParquet, Destination: Destination{S3: &S3{Bucket: "lake"}}}
 		s.Normalize()

@@ -17,7 +17,7 @@ func (s Stream) SameOutput(o Stream) bool {
 	if s.Format != o.Format || s.Compression != o.Compression || s.CompressionLevel != o.CompressionLevel {
 		return false
 	}
-	if !sameObjects(s.Destination.S3, o.Destination.S3) || !s.SameRecords(o) || !sameAsStored(s.Parquet.what(), o.Parquet.what()) {
+	if !sameAsStored(s.Destination.what(), o.Destination.what()) || !s.SameRecords(o) || !sameAsStored(s.Parquet.what(), o.Parquet.what()) {
 		return false
 	}
 	if a, b := s.Backup.writes(), o.Backup.writes(); a != b {
@@ -87,7 +87,15 @@ func (b Backup) writes() string {
 
 // normalized leaves the original's sections alone.
 func normalized(s Stream) Stream {
-	s.Destination.S3 = copyOf(s.Destination.S3)
+	d := &s.Destination
+	d.S3, d.OpenSearch, d.Redshift = copyOf(d.S3), copyOf(d.OpenSearch), copyOf(d.Redshift)
+	d.Splunk, d.HTTP, d.File = copyOf(d.Splunk), copyOf(d.HTTP), copyOf(d.File)
+	if d.Redshift != nil {
+		d.Redshift.S3 = copyOf(d.Redshift.S3)
+	}
+	if d.OpenSearch != nil {
+		d.OpenSearch.SigV4 = copyOf(d.OpenSearch.SigV4)
+	}
 	s.Backup.S3 = copyOf(s.Backup.S3)
 	if s.Parquet = copyOf(s.Parquet); s.Parquet != nil {
 		s.Parquet.Schema.Glue = copyOf(s.Parquet.Schema.Glue)
@@ -109,6 +117,36 @@ func sameObjects(a, b *S3) bool {
 		return a == b
 	}
 	return a.what() == b.what()
+}
+
+// what is the part of the destination that decides what is delivered, and under which names; how it is reached is left out.
+func (d Destination) what() Destination {
+	switch {
+	case d.S3 != nil:
+		s := d.S3.what()
+		return Destination{S3: &s}
+	case d.OpenSearch != nil:
+		o := d.OpenSearch
+		return Destination{OpenSearch: &OpenSearch{Index: o.Index, Rotation: o.Rotation, WeekRule: o.WeekRule, DocumentID: o.DocumentID,
+			Timestamp: o.Timestamp, Pipeline: o.Pipeline, TypeName: o.TypeName}}
+	case d.Redshift != nil:
+		c := d.Redshift
+		w := &Redshift{Table: c.Table, Columns: c.Columns, CopyOptions: c.CopyOptions, Ledger: c.Ledger}
+		if c.S3 != nil {
+			s := c.S3.what()
+			w.S3 = &s
+		}
+		return Destination{Redshift: w}
+	case d.Splunk != nil:
+		k := d.Splunk
+		return Destination{Splunk: &Splunk{Endpoint: k.Endpoint, Host: k.Host, Source: k.Source, SourceType: k.SourceType, Index: k.Index}}
+	case d.HTTP != nil:
+		h := d.HTTP
+		return Destination{HTTP: &HTTP{CommonAttributes: h.CommonAttributes, Plain: h.Plain, Body: h.Body, Labels: h.Labels}}
+	case d.File != nil:
+		return Destination{File: &File{Path: d.File.Path}}
+	}
+	return d
 }
 
 // what is the part of the section that decides keys and stored bytes.

@@ -244,7 +244,7 @@ var variable = regexp.MustCompile(`\$\$\{|\$\{[^}]*\}?`)
 var variableName = regexp.MustCompile(`^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$`)
 
 // expand puts environment variables into a value. What they hold is not expanded again.
-func (r *reader) expand(s string) (string, error) {
+func expand(s string, env func(string) (string, bool)) (string, error) {
 	var failed error
 	out := variable.ReplaceAllStringFunc(s, func(m string) string {
 		if m == "$${" {
@@ -255,7 +255,7 @@ func (r *reader) expand(s string) (string, error) {
 			failed = errors.Join(failed, fmt.Errorf("%q is no variable; write ${NAME}, or $${ for the text itself", clip(m)))
 			return ""
 		}
-		v, ok := r.env(name[1])
+		v, ok := env(name[1])
 		if !ok {
 			failed = errors.Join(failed, fmt.Errorf("the environment variable %s is not set", name[1]))
 		}

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"slices"
 
 	"gopkg.in/yaml.v3"
 )
@@ -129,7 +128,7 @@ func (r *reader) stream(n *yaml.Node, path string, st *Stream) {
 	if retry := s.section("retry", "for"); retry != nil {
 		retry.duration("for", &st.Retry.For)
 	}
-	s.backup(&st.Backup)
+	s.backup(st)
 	s.tags(st)
 }
 
@@ -147,19 +146,6 @@ func (s *section) source() {
 	src.exactlyOne(kinds, "direct: {}")
 }
 
-func (s *section) destination(st *Stream) {
-	kinds := []string{"s3", "opensearch", "redshift", "splunk", "http", "file"}
-	d := s.section("destination", kinds...)
-	if d == nil {
-		return
-	}
-	for _, k := range kinds[1:] {
-		d.unsupported(k, "use s3 (with object_store: file, buckets are local folders)")
-	}
-	d.exactlyOne(kinds, "s3: {bucket: NAME}")
-	st.Destination.S3 = d.s3()
-}
-
 // exactlyOne counts the legal keys; unknown ones have been reported.
 func (s *section) exactlyOne(kinds []string, example string) {
 	var found []string
@@ -175,8 +161,6 @@ func (s *section) exactlyOne(kinds []string, example string) {
 		s.r.bad[s.path] = true
 	case len(found) > 1:
 		s.r.fail(s.keys[found[1]], s.path, "has %d kinds (%s); keep one", len(found), joinWords(found))
-	case !slices.Contains(found, kinds[0]):
-		s.r.bad[s.path] = true
 	}
 }
 
@@ -205,7 +189,11 @@ func (s *section) s3() *S3 {
 	return d
 }
 
-func (s *section) backup(b *Backup) {
+func (s *section) backup(st *Stream) {
+	b := &st.Backup
+	if st.Destination.Kind() != "" && st.FailedElsewhere() {
+		b.Mode = BackupFailed
+	}
 	sec := s.section("backup", "mode", "s3", "buffer", "compression")
 	if sec == nil {
 		return
@@ -227,18 +215,7 @@ func (s *section) backup(b *Backup) {
 }
 
 func (s *section) tags(st *Stream) {
-	n, ok := s.values["tags"]
-	if !ok {
-		return
-	}
-	st.Tags = map[string]string{}
-	t := s.r.free(n, s.sub("tags"))
-	if t == nil {
-		return
-	}
-	for _, k := range t.order {
-		if _, v, ok := t.scalar(k); ok {
-			st.Tags[k] = v
-		}
+	if s.has("tags") {
+		st.Tags = s.textMap("tags")
 	}
 }

@@ -135,6 +135,20 @@ func (s *section) scalar(key string) (n *yaml.Node, text string, ok bool) {
 }
 
 func (r *reader) scalar(n *yaml.Node, path string) (*yaml.Node, string, bool) {
+	at, text, ok := r.literal(n, path)
+	if !ok {
+		return nil, "", false
+	}
+	text, err := expand(text, r.env)
+	if err != nil {
+		r.fail(at, path, "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
+		return nil, "", false
+	}
+	return at, text, true
+}
+
+// literal gives the text of a value as it is written.
+func (r *reader) literal(n *yaml.Node, path string) (*yaml.Node, string, bool) {
 	at := n
 	if n = r.resolve(n, path); n == nil {
 		return nil, "", false
@@ -149,12 +163,7 @@ func (r *reader) scalar(n *yaml.Node, path string) (*yaml.Node, string, bool) {
 	case n.Tag == "!!binary":
 		r.fail(at, path, "binary values are not allowed")
 	default:
-		text, err := r.expand(n.Value)
-		if err != nil {
-			r.fail(at, path, "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
-			return nil, "", false
-		}
-		return at, text, true
+		return at, n.Value, true
 	}
 	return nil, "", false
 }

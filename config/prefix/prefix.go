@@ -21,6 +21,7 @@ type Kind int
 const (
 	Main  Kind = iota + 1 // for delivered records
 	Error                 // for records that were set aside
+	Path                  // of a file that records are appended to: nothing is added to it
 )
 
 // Limits of a prefix.
@@ -113,7 +114,7 @@ func Parse(s string, kind Kind) (*Template, error) {
 	if kind == Error && t.expr && !t.errorType {
 		return nil, broken("ErrorOutputPrefix with expressions must contain !{firehose:error-output-type}")
 	}
-	if !t.expr {
+	if !t.expr && kind != Path {
 		t.appendDefault(kind)
 	}
 	return t, t.checkLength()
@@ -221,7 +222,7 @@ func (t *Template) firehose(value string, kind Kind) error {
 		t.parts = append(t.parts, part{kind: random})
 		return nil
 	case "error-output-type":
-		if kind == Main {
+		if kind != Error {
 			return broken("Prefix must not contain !{firehose:error-output-type}")
 		}
 		t.errorType = true
@@ -232,6 +233,9 @@ func (t *Template) firehose(value string, kind Kind) error {
 }
 
 func (t *Template) partition(k Key, kind Kind) error {
+	if kind == Path {
+		return broken("a file's path must not contain !{%s:...}; use !{timestamp:...}", k.Namespace)
+	}
 	if kind == Error {
 		return broken("ErrorOutputPrefix must not contain !{%s:...}", k.Namespace)
 	}
