@@ -79,6 +79,9 @@ func (w *work) encode(ctx context.Context, schema Schema) error {
 	w.release()
 	w.failed = nil
 	w.spool = w.r.opt.NewSpool()
+	if done, err := w.encodeKept(ctx); done || err != nil {
+		return err
+	}
 	enc, err := w.encoder(schema)
 	if err != nil {
 		return err
@@ -87,7 +90,7 @@ func (w *work) encode(ctx context.Context, schema Schema) error {
 	if err != nil {
 		return errors.Join(err, enc.Close())
 	}
-	id := identity{scattered: w.e.Scattered}
+	id := w.newIdentity()
 	err = d.each(ctx, w.e.Batch.Last.Pos, func(src source, x *record.Derived) error {
 		switch failure, err := enc.write(x); {
 		case err != nil:
@@ -108,6 +111,12 @@ func (w *work) encode(ctx context.Context, schema Schema) error {
 	if err != nil {
 		return err
 	}
+	w.made(id)
+	return nil
+}
+
+// made says that the object is whole.
+func (w *work) made(id identity) {
 	w.object = &record.Object{
 		Bucket: w.e.Bucket, Key: w.e.Key, Body: w.spool.Reader(), Size: w.spool.Size(),
 		ContentType: "application/octet-stream", Identity: id.of(w.r, &w.e),
@@ -115,7 +124,6 @@ func (w *work) encode(ctx context.Context, schema Schema) error {
 	if w.e.SetAside == "" {
 		w.object.ContentEncoding = w.spec.ContentEncoding
 	}
-	return nil
 }
 
 // fail notes a record that goes to the error prefix.
@@ -216,12 +224,13 @@ type ErrorRecord struct {
 	RawData                string `json:"rawData"`                // base64
 	SequenceNumber         string `json:"sequenceNumber,omitempty"`
 	SubSequenceNumber      *int   `json:"subSequenceNumber,omitempty"` // of a record that processors took apart
+	RecordID               string `json:"recordId,omitempty"`          // Hydrant's own: names the record as it was first accepted
 }
 
 func (x *errorEncoder) write(d *record.Derived) (*record.Failure, error) {
 	line := ErrorRecord{
 		AttemptsMade: 1, ArrivalTimestamp: d.ArrivalMillis, ErrorCode: x.code, ErrorMessage: x.message,
-		AttemptEndingTimestamp: x.ended, RawData: base64.StdEncoding.EncodeToString(d.Raw),
+		AttemptEndingTimestamp: x.ended, RawData: base64.StdEncoding.EncodeToString(d.Raw), RecordID: recordID(d),
 	}
 	if d.Failure != nil {
 		line.ErrorCode, line.ErrorMessage = d.Failure.Code, d.Failure.Message

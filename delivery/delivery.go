@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"hydrant/config/prefix"
+	"hydrant/delivery/answers"
 	"hydrant/delivery/journal"
 	"hydrant/internal/spool"
 	"hydrant/record"
@@ -63,6 +64,27 @@ type Sink interface {
 	Head(ctx context.Context, bucket, key string) (found *record.Identity, exists bool, err error)
 }
 
+// Requester is a destination that takes records in requests and answers for each of them. One attempt each, no retry inside. Safe for
+// concurrent use.
+type Requester interface {
+	// Send offers the records once. What the request holds is not touched after it returned.
+	Send(ctx context.Context, req *record.Request) record.Reply
+	// Limits is asked before a request is packed; they may change with what the destination answered.
+	Limits() record.RequestLimits
+	// Describe gives what an item's error record says beside Firehose's common fields.
+	Describe(item *record.Item) []record.Field
+}
+
+// Loader is a warehouse that takes in objects which lie in the store. One attempt each. Safe for concurrent use.
+type Loader interface {
+	// Load takes the object in, once for each ID, whatever was killed or cut on the way. Its outcome is Delivered or Retry.
+	Load(ctx context.Context, l *record.Load) record.Outcome
+	// Loaded says whether an object was taken in under that ID.
+	Loaded(ctx context.Context, stream, id string) (bool, error)
+	// Forget gives up what is kept of batches that are never offered again. It is a hint: it may fail.
+	Forget(ctx context.Context, stream string, ids []string) error
+}
+
 // ErrSchema is what an Encoder answers to a record that the learned schema has no room for yet. Nothing of it was written.
 var ErrSchema = errors.New("the schema has no room for a record")
 
@@ -99,6 +121,24 @@ type Spec struct {
 	// Partitioned: the stage names a partition for each record, and each partition has its own objects.
 	Partitioned bool
 	MaxActive   int // partitions open at once, 0 for any number
+	// Requests, when not nil: records travel in requests to a Requester; only those that are set aside become objects.
+	Requests *Requests
+	// Loads: each object is handed to a Loader once it is stored. ManifestPrefix is where manifests of those go that it does not take in.
+	Loads          bool
+	ManifestPrefix *prefix.Template
+}
+
+// Requests says how records travel to a destination that takes them in requests.
+type Requests struct {
+	ErrorType string // of records that it refuses, or does not take in time
+	// Whole: the destination takes a request or leaves it, and knows it by its ID. It is repeated with the same records in every life,
+	// and the order of records is kept.
+	Whole bool
+	// Idempotent: the destination knows each record again; what it has taken need not be noted.
+	Idempotent bool
+	// AnswersFree: the time that answers are waited for does not count as time spent on retries.
+	AnswersFree bool
+	Backoff     Backoff
 }
 
 // Schema is which learned schema an object is written under, 0 for the first that is to be learned. Growing: records that it has no
@@ -133,7 +173,17 @@ type Limits struct {
 	Interval time.Duration // from the arrival of the first record
 }
 
-// Options of a Runner. All but Metrics, Logger and Advance are required.
+// Place says which store is meant.
+type Place struct {
+	Version int // of the spec that the object is written under
+	// Own: as that version reaches it. Objects go where the newest configuration says, whatever the version they are written under;
+	// whether one arrived is asked of its version's own store, too.
+	Own   bool
+	Aside bool // the object holds records that were set aside
+}
+
+// Options of a Runner. All but Metrics, Logger and Advance are required; Requester, Loader, RetryFor and Answers only where a spec
+// needs them.
 type Options struct {
 	Stream  string
 	Role    record.Role
@@ -141,9 +191,14 @@ type Options struct {
 	IsIdle  func(error) bool // tells the source's "nothing waits" from an error
 	Journal *journal.Journal
 	Specs   Specs
-	// Sink is asked before each call. Objects go where the newest configuration says (version 0), whatever the version they are
-	// written under; whether one arrived is asked of its version's own store, too.
-	Sink     func(version int) Sink
+	// Sink is asked before each call.
+	Sink func(Place) Sink
+	// Requester and Loader of a version that has one, as the newest configuration reaches them; asked before each call.
+	Requester func(version int) Requester
+	Loader    func(version int) Loader
+	// RetryFor is how long a Requester or Loader is tried before what it did not take is set aside.
+	RetryFor func() time.Duration
+	Answers  *answers.Store
 	NewSpool func() *spool.Buffer // takes the encoded form of an object
 	// Limits and NewLanes are for partitions alone.
 	Limits   func() Limits
@@ -180,6 +235,12 @@ type Runner struct {
 	// entered: the loop knows what the processes before this one died of while they derived records, former.
 	entered bool
 	former  journal.Reading
+
+	deadMu sync.Mutex
+	dead   []string // files of answers that no entry needs, once that is durable
+	loaded []string // what a warehouse has taken in and may forget
+	// cleaned: what earlier lives left of answers is gone; the loop's own.
+	cleaned bool
 
 	partitions, oldest atomic.Int64 // open partitions, and the arrival of their oldest record
 

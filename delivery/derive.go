@@ -49,6 +49,7 @@ func (d *deriver) each(ctx context.Context, last record.Position, visit func(sou
 		if !d.e.Has(x.Pos, x.Sub) {
 			return nil
 		}
+		x.Origin = src.rec.Origin
 		return visit(src, x)
 	}
 	return d.r.opt.Source.Read(ctx, d.e.Batch.First.Pos, min(last, d.e.Batch.Last.Pos), func(rec record.Record) error {
@@ -63,6 +64,7 @@ func (d *deriver) each(ctx context.Context, last record.Position, visit func(sou
 			return d.stage.Derive(rec, emit)
 		}
 		out = record.Derived{ID: rec.ID, ArrivalMillis: rec.ArrivalMillis, Data: rec.Data, Raw: rec.Data}
+		out.Origin = rec.Origin
 		if d.e.SetAside == killedType {
 			return visit(src, &out) // whole, whatever became of a part of it
 		}
@@ -70,9 +72,13 @@ func (d *deriver) each(ctx context.Context, last record.Position, visit func(sou
 	})
 }
 
+func (w *work) newIdentity() identity {
+	return identity{scattered: w.e.Scattered, kept: w.e.Answers != ""}
+}
+
 // identify gives the identity of the entry's records up to a position: of those that an object of it would hold.
 func (w *work) identify(ctx context.Context, last record.Position) (identity, error) {
-	id := identity{scattered: w.e.Scattered}
+	id := w.newIdentity()
 	d, err := w.r.deriver(&w.e, w.lane)
 	if err != nil {
 		return id, err

@@ -3,6 +3,7 @@ package delivery
 import (
 	"errors"
 
+	"hydrant/delivery/journal"
 	"hydrant/record"
 )
 
@@ -52,7 +53,13 @@ func (w *work) adopt(f *record.Identity) bool {
 	if e.Batch.Count == 0 {
 		return w.delivered(0)
 	}
-	into, err := w.r.split(w.spec, w.e.N, e)
+	parts := []*journal.Entry{e}
+	if w.loads() { // what is stored already is to be loaded, too, as the batch it was
+		head := w.e
+		head.N, head.Batch.Last, head.Batch.Count = 0, f.Last, f.Count
+		parts = []*journal.Entry{&head, e}
+	}
+	into, err := w.r.split(w.spec, w.e.N, parts...)
 	if err != nil {
 		w.r.opt.Logger.Error("the journal cannot be written", "batch", w.e.N, "err", err)
 		return false

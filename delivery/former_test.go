@@ -11,16 +11,16 @@ import (
 )
 
 // twoStores is a stream whose version 1 went to another store than its version 2.
-type twoStores struct{ old, now answers }
+type twoStores struct{ old, now answersHead }
 
-// answers maps a key to what stands there; nil: it cannot be looked at.
-type answers map[string]*record.Identity
+// answersHead maps a key to what stands there; nil: it cannot be looked at.
+type answersHead map[string]*record.Identity
 
-func (a answers) Put(context.Context, *record.Object) record.Outcome {
+func (a answersHead) Put(context.Context, *record.Object) record.Outcome {
 	panic("nothing is offered here")
 }
 
-func (a answers) Head(_ context.Context, _, key string) (*record.Identity, bool, error) {
+func (a answersHead) Head(_ context.Context, _, key string) (*record.Identity, bool, error) {
 	if a == nil {
 		return nil, false, errors.New("403")
 	}
@@ -34,8 +34,8 @@ func (versionTwo) Current() int            { return 2 }
 func (versionTwo) Spec(int) (*Spec, error) { return nil, errors.New("not needed") }
 
 func (s twoStores) runner() *Runner {
-	return &Runner{ctx: context.Background(), opt: Options{Stream: "web", Specs: versionTwo{}, Sink: func(version int) Sink {
-		if version == 1 {
+	return &Runner{ctx: context.Background(), opt: Options{Stream: "web", Specs: versionTwo{}, Sink: func(p Place) Sink {
+		if p.Own {
 			return s.old
 		}
 		return s.now
@@ -55,12 +55,12 @@ func TestAbsenceIsAskedWhereTheObjectWent(t *testing.T) {
 		stores          twoStores
 		absent, arrived bool
 	}{
-		"nowhere":                     {twoStores{answers{}, answers{}}, true, false},
-		"in the old store":            {twoStores{answers{"k": id}, answers{}}, false, true},
-		"in the new store":            {twoStores{answers{}, answers{"k": id}}, false, true},
-		"the old one does not answer": {twoStores{nil, answers{}}, false, false},
-		"the new one does not answer": {twoStores{answers{}, nil}, false, false},
-		"somebody else's":             {twoStores{answers{"k": nil}, answers{}}, false, false},
+		"nowhere":                     {twoStores{answersHead{}, answersHead{}}, true, false},
+		"in the old store":            {twoStores{answersHead{"k": id}, answersHead{}}, false, true},
+		"in the new store":            {twoStores{answersHead{}, answersHead{"k": id}}, false, true},
+		"the old one does not answer": {twoStores{nil, answersHead{}}, false, false},
+		"the new one does not answer": {twoStores{answersHead{}, nil}, false, false},
+		"somebody else's":             {twoStores{answersHead{"k": nil}, answersHead{}}, false, false},
 	} {
 		r := c.stores.runner()
 		if got := r.absent(formerOf(&e)); got != c.absent {
@@ -84,14 +84,14 @@ func TestFormerObjectsOfAPart(t *testing.T) {
 	other := identity(1, 100)
 	other.First.Epoch[3]++
 	for name, c := range map[string]struct {
-		store answers
+		store answersHead
 		want  bool
 	}{
-		"nothing":                {answers{}, false},
-		"the whole":              {answers{"k": identity(1, 100)}, true},
-		"the half":               {answers{"h": identity(51, 100)}, true},
-		"the other half":         {answers{"k": identity(1, 50)}, false},
-		"the whole of elsewhere": {answers{"k": other}, false},
+		"nothing":                {answersHead{}, false},
+		"the whole":              {answersHead{"k": identity(1, 100)}, true},
+		"the half":               {answersHead{"h": identity(51, 100)}, true},
+		"the other half":         {answersHead{"k": identity(1, 50)}, false},
+		"the whole of elsewhere": {answersHead{"k": other}, false},
 	} {
 		w := &work{r: twoStores{c.store, c.store}.runner(), e: part}
 		w.r.opt.Logger = slog.New(slog.DiscardHandler)

@@ -13,6 +13,8 @@ import (
 // processors or the encoder made of it.
 type identity struct {
 	scattered bool // the object holds derived records one by one, not the records of a range
+	kept      bool // it holds refused records, in whatever order they were refused: their digest is a sum
+	total     uint64
 	h         xxhash.Digest
 	begun     bool
 	count     int
@@ -21,6 +23,10 @@ type identity struct {
 
 // add counts a record that is written. What else is written of the same accepted record counts only where partitions divide it.
 func (i *identity) add(src source, x *record.Derived) {
+	if i.kept {
+		i.keep(x.Pos, x.Sub, digest(x.Raw))
+		return
+	}
 	if !i.begun {
 		i.h.Reset()
 		i.begun = true
@@ -48,10 +54,23 @@ func (i *identity) derived(src source, x *record.Derived) {
 	_, _ = i.h.Write(head[:])
 }
 
+// keep counts a refused record.
+func (i *identity) keep(pos record.Position, sub uint16, sum uint64) {
+	var b [18]byte
+	binary.LittleEndian.PutUint64(b[:], uint64(pos))
+	binary.LittleEndian.PutUint16(b[8:], sub)
+	binary.LittleEndian.PutUint64(b[10:], sum)
+	i.total += xxhash.Sum64(b[:])
+	i.count++
+}
+
 // digest stands for a record's bytes where they are not kept.
 func digest(data []byte) uint64 { return xxhash.Sum64(data) }
 
 func (i *identity) sum() uint64 {
+	if i.kept {
+		return i.total
+	}
 	if !i.begun {
 		i.h.Reset()
 	}

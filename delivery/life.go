@@ -44,6 +44,9 @@ func (r *Runner) deliver(e journal.Entry, claimed bool, lane *chunk) (into []jou
 			return into
 		}
 	}
+	if spec, err := r.opt.Specs.Spec(e.Version); err == nil && spec.Requests != nil && e.SetAside == "" {
+		return r.send(e, spec)
+	}
 	w := &work{r: r, e: e, lane: lane}
 	defer w.release()
 	if w.formerArrived() {
@@ -147,9 +150,14 @@ type work struct {
 }
 
 func (w *work) release() {
+	w.freeSpool()
+	w.object = nil
+}
+
+func (w *work) freeSpool() {
 	if w.spool != nil {
 		_ = w.spool.Close()
-		w.spool, w.object = nil, nil
+		w.spool = nil
 	}
 }
 
@@ -183,7 +191,7 @@ func (w *work) attempt(ctx context.Context) (out record.Outcome, over bool) {
 		return record.Outcome{Kind: record.Delivered}, false // nothing readable is left of the range: the damage was reported
 	}
 	w.tries++
-	return w.r.opt.Sink(newest).Put(ctx, w.object), false
+	return w.r.opt.Sink(Place{Version: w.e.Version, Aside: w.r.isAside(role(&w.e))}).Put(ctx, w.object), false
 }
 
 // judge acts on an outcome; true means that this life is over.
@@ -238,11 +246,21 @@ func errText(err error) string {
 	return err.Error()
 }
 
+// delivered: the object is in the store. Where a warehouse is to take it in, that comes next.
 func (w *work) delivered(attempt int) bool {
+	if w.loads() && (w.object == nil || w.object.Identity.Count > 0) {
+		return w.load()
+	}
+	return w.done(attempt)
+}
+
+// done ends the entry.
+func (w *work) done(attempt int) bool {
 	if err := w.r.opt.Journal.Done(w.e.N); err != nil {
 		// The object is there; a replay will recognise it.
 		w.r.opt.Logger.Warn("the delivery could not be noted", "batch", w.e.N, "err", err)
 	}
+	w.r.forgetAnswers(&w.e)
 	w.r.opt.Metrics.delivered(w.r.opt.Stream, w)
 	w.r.state.delivered(w.e, w.object, time.Now())
 	w.r.opt.Logger.Debug("delivered", "batch", w.e.N, "key", w.e.Key, "records", w.e.Batch.Count, "attempt", attempt)
@@ -281,6 +299,9 @@ func (w *work) moveToNewVersion() {
 	former := formerOf(&w.e)
 	if !w.r.absent(former) {
 		return
+	}
+	if e := w.e; e.SetAside == "" && (spec.Requests != nil || spec.Loads != w.spec.Loads) {
+		return // another kind of destination: what became of it there could not be told
 	}
 	e := w.e
 	e.Version, e.Derived, e.Schema = current, w.e.Processors(), 0

@@ -14,6 +14,7 @@ import (
 // loop repeats what a former life left unfinished, beside it closes and delivers batches until nothing waits.
 func (r *Runner) loop(ended chan struct{}) {
 	w := newWorkers(r.opt.Workers)
+	r.cleanAnswers()
 	for {
 		r.repeat(w)
 		if r.scatters() {
@@ -25,6 +26,7 @@ func (r *Runner) loop(ended chan struct{}) {
 		if r.opt.Advance != nil {
 			r.opt.Advance(true)
 		}
+		r.sweep(false)
 		if r.finish(ended) {
 			return
 		}
@@ -132,6 +134,7 @@ func (r *Runner) note(b record.Batch) (e journal.Entry, ok bool) {
 		if err == nil {
 			if err = r.opt.Journal.Add(&e); err == nil {
 				r.state.forget(0)
+				r.sweep(true)
 				r.opt.Metrics.closed(r.opt.Stream, r.opt.Role, b.Reason)
 				return e, true
 			}
@@ -153,6 +156,10 @@ func (r *Runner) plan(b record.Batch) (journal.Entry, error) {
 		return e, err
 	}
 	e.Bucket = spec.Bucket
+	if spec.Requests != nil && spec.Requests.Whole {
+		l := r.opt.Requester(version).Limits()
+		e.PackRecords, e.PackBytes = l.Records, l.Bytes
+	}
 	e.Key, err = r.key(spec, &e)
 	return e, err
 }

@@ -25,6 +25,9 @@ var errNoName = errors.New("the prefix cannot be evaluated")
 // from no clock and no random source but the entry's journaled salt, so that it is the same however often it is made.
 func (r *Runner) key(spec *Spec, e *journal.Entry) (string, error) {
 	in := r.nameInput(spec, e)
+	if e.SetAside == "" && spec.Requests != nil {
+		return "", nil // its records have no object
+	}
 	if e.SetAside == "" {
 		dir, err := spec.Prefix.Eval(in)
 		if err != nil {
@@ -40,7 +43,11 @@ func (r *Runner) key(spec *Spec, e *journal.Entry) (string, error) {
 		return dir + prefix.ObjectName(r.opt.Stream, e.Version, in.Time, objectUUID(e), spec.Extension), nil
 	}
 	in.ErrorType = e.SetAside
-	dir, err := spec.ErrorPrefix.Eval(in)
+	errs := spec.ErrorPrefix
+	if e.Loaded != nil {
+		errs = spec.ManifestPrefix
+	}
+	dir, err := errs.Eval(in)
 	if err != nil {
 		return "", fmt.Errorf("error prefix: %w", err)
 	}
@@ -77,7 +84,7 @@ func (r *Runner) nameInput(spec *Spec, e *journal.Entry) prefix.Input {
 
 // bucket is where the entry's object goes.
 func (s *Spec) bucket(e *journal.Entry) string {
-	if e.SetAside != "" && s.ErrorBucket != "" {
+	if e.SetAside != "" && e.Loaded == nil && s.ErrorBucket != "" {
 		return s.ErrorBucket
 	}
 	return s.Bucket

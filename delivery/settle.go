@@ -94,7 +94,7 @@ func (w *work) wasWhole() bool {
 		return false
 	}
 	mine := w.identityOf(&w.e)
-	for _, s := range w.r.sinks(w.e.Version) {
+	for _, s := range w.r.sinks(w.e.Version, w.r.isAside(role(&w.e))) {
 		f, exists, err := s.Head(w.r.ctx, w.e.Bucket, w.e.Key)
 		if err == nil && exists && f != nil && f.Stream == mine.Stream && f.Role == mine.Role && f.Version == mine.Version &&
 			f.Partition == mine.Partition && f.First == mine.First && f.Last == mine.Last && f.Count != mine.Count {

@@ -11,7 +11,7 @@ import (
 func (r *Runner) bisect(e *journal.Entry, blind bool) ([]journal.Entry, error) {
 	r.opt.Logger.Error("a batch has ended the process several times; it is bisected", "batch", e.N, "first", e.Batch.First.Pos, "last", e.Batch.Last.Pos)
 	now := formerOf(e)
-	there, err := r.arrived(now)
+	there, err := r.settledBefore(e, now)
 	if err != nil && !blind {
 		return nil, fmt.Errorf("whether the object is there already: %w", err)
 	}
@@ -24,6 +24,9 @@ func (r *Runner) bisect(e *journal.Entry, blind bool) ([]journal.Entry, error) {
 	spec, err := r.opt.Specs.Spec(e.Version)
 	if err != nil {
 		return nil, err
+	}
+	if spec.Requests != nil && e.SetAside == "" || spec.Loads {
+		now = nil // an object that arrives late settles nothing
 	}
 	if e.Batch.Count <= 1 || e.Batch.First.Pos == e.Batch.Last.Pos {
 		aside := *e
@@ -38,6 +41,21 @@ func (r *Runner) bisect(e *journal.Entry, blind bool) ([]journal.Entry, error) {
 		h.Bisecting, h.Former = true, now
 	}
 	return r.split(spec, e.N, halves...)
+}
+
+// settledBefore says whether an earlier life settled an entry after all.
+func (r *Runner) settledBefore(e *journal.Entry, now *journal.Former) (bool, error) {
+	spec, err := r.opt.Specs.Spec(e.Version)
+	switch {
+	case err != nil:
+		return false, err
+	case e.SetAside != "":
+	case spec.Requests != nil:
+		return false, nil
+	case spec.Loads:
+		return r.opt.Loader(e.Version).Loaded(r.ctx, r.opt.Stream, r.loadID(e))
+	}
+	return r.arrived(now)
 }
 
 // shrink replaces an entry whose object is too large by its halves.

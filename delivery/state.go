@@ -95,6 +95,14 @@ func (b *stateBoard) delivered(e journal.Entry, o *record.Object, now time.Time)
 	}
 }
 
+// sent: the records of an entry were taken in requests.
+func (b *stateBoard) sent(e journal.Entry, n int, bytes int64, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.entries, e.N)
+	b.last = State{LastAt: now, LastRecords: n, LastBytes: bytes}
+}
+
 // State says what the runner is doing.
 func (r *Runner) State() State {
 	s := r.state.state()

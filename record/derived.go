@@ -6,8 +6,9 @@ const MaxSubs = 1<<16 - 1
 // Derived is what the processors made of a record: a record of its own, or a failure that sets it aside.
 // Its slices are valid until the function it was handed to returns.
 type Derived struct {
-	ID                   // of the record it was made of
-	Sub           uint16 // its number among those that were made of that record, from 0
+	ID                    // of the record it was made of
+	Sub           uint16  // its number among those that were made of that record, from 0
+	Origin        *Origin // of the accepted record, when it came back from an error prefix
 	ArrivalMillis int64
 	Data          []byte
 	// Raw is what an error record keeps: the record as it was accepted, or the part of it since a processor took it apart.

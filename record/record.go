@@ -41,7 +41,8 @@ type ID struct {
 // Data is only valid until the function it was handed to returns.
 type Record struct {
 	ID
-	ArrivalMillis int64 // when it was accepted, Unix milliseconds; never decreases within a log
+	ArrivalMillis int64   // when it was accepted, Unix milliseconds; never decreases within a log
+	Origin        *Origin // nil but for one that came back from an error prefix; never changed
 	Data          []byte
 }
 

@@ -18,7 +18,7 @@ type Origin struct {
 // Name is what makes the item itself and no other, the same on every attempt and in every life: of the record as it was first accepted.
 func (i *Item) Name() (ID, uint16) {
 	if i.Origin != nil {
-		return i.Origin.ID, i.Origin.Sub
+		return i.Origin.ID, i.Origin.Sub + i.Sub // what came back is a record that nothing was made of yet, or one part
 	}
 	return i.ID, i.Sub
 }

@@ -29,6 +29,22 @@ type Entry struct {
 	// Scattered: records between First and Last that are not in Only belong to other entries, or to none yet.
 	Scattered bool    `json:",omitempty"`
 	Former    *Former `json:",omitempty"` // how its records were offered before, newest first
+
+	// Of a destination that takes records in requests:
+	Sent         *Set  `json:",omitempty"` // records that it has taken; lazily noted
+	PackRecords  int   `json:",omitempty"` // how its records are packed: requests that are repeated must be the same
+	PackBytes    int64 `json:",omitempty"`
+	WaitedMillis int64 `json:",omitempty"` // spent on its retries in all lives; lazily noted
+	// Answers names the file with the finished error records; without one they are made of Code and Message.
+	Answers string `json:",omitempty"`
+	// Loaded is the object that a warehouse could not take in, of an entry that writes its manifest.
+	Loaded *Stored `json:",omitempty"`
+}
+
+// Stored is an object in the store.
+type Stored struct {
+	Bucket, Key string
+	Bytes       int64
 }
 
 // Processors is the version whose processors made the entry's records.

@@ -259,6 +259,19 @@ func (j *Journal) Schemas() map[int]bool {
 	return n
 }
 
+// Answers are the files that open entries still need.
+func (j *Journal) Answers() map[string]bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	names := map[string]bool{}
+	for _, e := range j.open {
+		if e.Answers != "" {
+			names[e.Answers] = true
+		}
+	}
+	return names
+}
+
 // Add notes entries, durably, in one sync, and gives those a number that have none. After an error it is not known what is
 // on disk: call it again with the same entries.
 func (j *Journal) Add(entries ...*Entry) error {
@@ -285,6 +298,13 @@ func (j *Journal) Replace(e Entry) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.write([]op{{Put: &e}}, true)
+}
+
+// Progress changes an open entry lazily, as Done is: without it, what it notes is done once more.
+func (j *Journal) Progress(e Entry) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.write([]op{{Put: &e}}, false)
 }
 
 // Split puts others in the place of an entry, durably, in one step, and gives those a number that have none. After an error

@@ -24,6 +24,7 @@ import (
 	"hydrant/delivery"
 	"hydrant/internal/spool"
 	"hydrant/internal/vfs"
+	"hydrant/sinks/appendfile"
 	"hydrant/sinks/filestore"
 	"hydrant/sinks/s3"
 )
@@ -40,6 +41,8 @@ type Options struct {
 	SpoolDir string
 	// Sink replaces all object stores.
 	Sink delivery.Sink
+	// Requester replaces all destinations that take records in requests.
+	Requester func(stream string, d config.Destination) delivery.Requester
 	// Stage stands around every chain of processors; nil: nothing does.
 	Stage func(delivery.Stage) delivery.Stage
 }
@@ -75,7 +78,7 @@ func Open(o Options) (*Daemon, error) {
 		return nil, err
 	}
 	d := &Daemon{cfg: o.Config, registry: prometheus.NewRegistry(), streams: map[string]*stream{}, sink: o.Sink}
-	d.around = o.Stage
+	d.around, d.requester, d.aws = o.Stage, o.Requester, o.Config.AWS
 	d.logger, d.fs, d.now = o.Logger, o.FS, o.Now
 	if d.logger == nil {
 		d.logger = slog.New(slog.DiscardHandler)
@@ -193,7 +196,8 @@ func (d *Daemon) shared() (left []upload, err error) {
 	if err != nil {
 		return nil, err
 	}
-	d.env.stores = &stores{kind: d.cfg.ObjectStore, region: d.cfg.AWS.Region, file: file, only: d.sink, uploads: up, logger: d.logger, s3: map[string]*s3.Store{}}
+	d.env.stores = &stores{kind: d.cfg.ObjectStore, region: d.cfg.AWS.Region, file: file, only: d.sink, uploads: up, logger: d.logger,
+		s3: map[string]*s3.Store{}, appended: map[config.Rotate]*appendfile.Store{}, fs: d.fs, dataDir: dir}
 	return left, nil
 }
 

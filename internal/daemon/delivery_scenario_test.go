@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hydrant/config"
+	"hydrant/delivery"
 	"hydrant/internal/vfs"
 	"hydrant/record"
 )
@@ -397,19 +398,21 @@ func TestDestinationOfAVersion(t *testing.T) {
 		return s
 	}
 	m := meta{Current: 4, Versions: map[int]config.Stream{1: at("one", ""), 2: at("two", "backup-two"), 3: at("three", "backup-three"), 4: at("four", "")}}
+	main, backup := record.RoleMain, record.RoleBackup
 	for _, c := range []struct {
-		version int
-		role    record.Role
-		want    string
+		place delivery.Place
+		role  record.Role
+		want  string
 	}{
-		{0, record.RoleMain, "four"}, {4, record.RoleMain, "four"}, {1, record.RoleMain, "one"}, {9, record.RoleMain, "four"},
-		{0, record.RoleBackup, "backup-three"}, {2, record.RoleBackup, "backup-two"}, {4, record.RoleBackup, "backup-three"},
+		{delivery.Place{Version: 1}, main, "four"}, {delivery.Place{Version: 1, Own: true}, main, "one"}, {delivery.Place{Version: 9, Own: true}, main, "four"},
+		{delivery.Place{Version: 2}, backup, "backup-three"}, {delivery.Place{Version: 2, Own: true}, backup, "backup-two"},
+		{delivery.Place{Version: 4, Own: true}, backup, "backup-three"},
 	} {
-		if got := destination(m, c.version, c.role).Endpoint; got != c.want {
-			t.Errorf("version %d, %s: %s, want %s", c.version, c.role, got, c.want)
+		if got := m.objects(c.role, c.place).Endpoint; got != c.want {
+			t.Errorf("%+v, %s: %s, want %s", c.place, c.role, got, c.want)
 		}
 	}
-	if got := destination(meta{Current: 1, Versions: m.Versions}, 0, record.RoleBackup).Endpoint; got != "one" {
+	if got := (&meta{Current: 1, Versions: m.Versions}).objects(backup, delivery.Place{Version: 1}).Endpoint; got != "one" {
 		t.Errorf("no version knows a backup: %s", got)
 	}
 }

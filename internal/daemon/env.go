@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"hydrant/buffer/wal"
+	"hydrant/config"
 	"hydrant/delivery"
 	"hydrant/internal/spool"
 	"hydrant/internal/vfs"
@@ -27,7 +28,10 @@ type env struct {
 	spoolDir    string
 	spoolBudget *spool.Budget
 	lanes       *spool.LaneBudget
-	around      func(delivery.Stage) delivery.Stage // every chain of processors; nil: nothing
+	around      func(delivery.Stage) delivery.Stage                          // every chain of processors; nil: nothing
+	requester   func(stream string, d config.Destination) delivery.Requester // in place of all, when not nil
+	requesting  atomic.Int64                                                 // streams whose records travel in requests
+	aws         config.AWS
 	dataDir     string
 	minFree     int64
 	region      string // of AWS services, where nothing else is said

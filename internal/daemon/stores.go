@@ -1,15 +1,21 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 
 	"hydrant/config"
 	"hydrant/delivery"
+	"hydrant/internal/vfs"
 	"hydrant/record"
+	"hydrant/sinks/appendfile"
 	"hydrant/sinks/filestore"
 	"hydrant/sinks/s3"
 )
@@ -23,8 +29,32 @@ type stores struct {
 	uploads *uploads
 	logger  *slog.Logger
 
-	mu sync.Mutex
-	s3 map[string]*s3.Store
+	fs      vfs.FS
+	dataDir string
+
+	mu       sync.Mutex
+	s3       map[string]*s3.Store
+	appended map[config.Rotate]*appendfile.Store
+}
+
+// files returns the store that appends to files with such a rotation.
+func (s *stores) files(r config.Rotate) delivery.Sink {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st := s.appended[r]; st != nil {
+		return st
+	}
+	base, err := os.Getwd()
+	if err != nil {
+		return broken{err}
+	}
+	st, err := appendfile.New(appendfile.Options{FS: s.fs, StateDir: filepath.Join(s.dataDir, "files"), Base: base,
+		RotateSize: int64(r.Size), Keep: r.Keep, Logger: s.logger})
+	if err != nil {
+		return broken{err}
+	}
+	s.appended[r] = st
+	return st
 }
 
 // of returns the store of a destination, made at its first use. A store that cannot be made answers every attempt with the reason:
@@ -32,6 +62,9 @@ type stores struct {
 func (s *stores) of(d *config.S3) delivery.Sink {
 	if s.only != nil {
 		return s.only
+	}
+	if d == nil {
+		return broken{errors.New("no version of the stream says where such objects go")}
 	}
 	if s.kind == config.StoreFile {
 		return s.file
@@ -74,6 +107,17 @@ func (s *stores) close() {
 	for _, st := range s.s3 {
 		_ = st.Close()
 	}
+	for _, st := range s.appended {
+		if err := st.Close(); err != nil {
+			s.logger.Warn("closing files that batches are appended to", "err", err)
+		}
+	}
+}
+
+// manifestObject is a file that says which objects are to be loaded.
+func manifestObject(bucket, key string, body []byte) *record.Object {
+	return &record.Object{Bucket: bucket, Key: key, Body: bytes.NewReader(body), Size: int64(len(body)), ContentType: "application/json",
+		Identity: record.Identity{Role: "manifest"}}
 }
 
 // broken is a store that could not be made.

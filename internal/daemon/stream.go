@@ -12,6 +12,7 @@ import (
 	"hydrant/buffer/wal"
 	"hydrant/config"
 	"hydrant/delivery"
+	"hydrant/delivery/answers"
 	"hydrant/formats/infer"
 	"hydrant/internal/spool"
 	"hydrant/record"
@@ -50,6 +51,8 @@ type stream struct {
 	schemaMu    sync.Mutex // guards schemaStore
 	schemaStore *infer.Store
 
+	clients *clients // of destinations that are no object store
+
 	removeMu sync.Mutex // guards removed
 	removed  bool
 }
@@ -57,6 +60,7 @@ type stream struct {
 // newStream registers the stream's share of the disk at once: it stays free before the first record comes.
 func newStream(e *env, m *meta) *stream {
 	s := &stream{env: e, meta: m, name: m.Name, dir: e.catalog.folder(m)}
+	s.clients = newClients(s)
 	b := m.spec().Buffer
 	s.share = e.guard.NewShare(int64(b.MaxBacklog), e.guaranteed(int64(b.Guaranteed)))
 	e.metrics.touch(m.Name)
@@ -120,34 +124,31 @@ func (s *stream) openLocked() error {
 
 func (s *stream) newRunner(name string, r *reader) *delivery.Runner {
 	role := r.role
-	return delivery.New(delivery.Options{
+	o := delivery.Options{
 		Stream: name, Role: role, Source: r.source, Journal: r.journal,
 		IsIdle:   func(err error) bool { return errors.Is(err, buffer.ErrIdle) },
 		Specs:    &specs{stream: s, role: role, built: map[int]*delivery.Spec{}},
-		Sink:     func(version int) delivery.Sink { return s.env.stores.of(destination(s.snapshot(), version, role)) },
+		Sink:     func(p delivery.Place) delivery.Sink { return s.place(role, p) },
 		NewSpool: func() *spool.Buffer { return spool.New(s.env.spoolDir, s.env.spoolBudget) },
 		NewLanes: func() *spool.Lanes { return spool.NewLanes(s.env.spoolDir, s.env.lanes, s.env.spoolRoom) },
 		Limits:   func() delivery.Limits { return delivery.Limits(s.limits(role)()) },
 		Advance:  s.advance, Workers: workersPerReader, Slots: s.env.slots, Metrics: s.env.metrics.delivery, Logger: s.env.logger,
-	})
+	}
+	if role == record.RoleMain {
+		o.Requester, o.Loader = s.clients.requester, s.clients.loader
+		o.RetryFor = func() time.Duration { m := s.snapshot(); return time.Duration(m.spec().Retry.For) }
+		o.Answers = answers.New(s.env.fs, filepath.Join(s.dir, "answers"))
+		if m := s.snapshot(); ordered(m.spec().Destination) {
+			o.Workers = 1
+		}
+	}
+	return delivery.New(o)
 }
 
-// destination is where a role's objects go, in the words of a version. 0, and a version that is gone, is the newest that knows the role.
-func destination(m meta, version int, role record.Role) *config.S3 {
-	if role == record.RoleBackup {
-		if d := m.Versions[version].Backup.S3; d != nil {
-			return d
-		}
-		for v := m.Current; v > 0; v-- { // the backup may have been turned off since
-			if d := m.Versions[v].Backup.S3; d != nil {
-				return d
-			}
-		}
-	}
-	if d := m.Versions[version].Destination.S3; d != nil {
-		return d
-	}
-	return m.spec().Destination.S3
+// ordered says whether batches must arrive one after the other: where that is the order of the records, or one transaction waits for the
+// other anyway.
+func ordered(d config.Destination) bool {
+	return d.Splunk != nil || d.HTTP != nil || d.File != nil || d.Redshift != nil
 }
 
 func (s *stream) limits(role record.Role) func() buffer.Limits {
@@ -313,6 +314,7 @@ func (s *stream) close() error {
 	for _, r := range s.readers {
 		r.runner.Stop()
 	}
+	s.clients.close()
 	err := s.log.Close()
 	for _, r := range s.readers {
 		err = errors.Join(err, r.journal.Sync(), r.journal.Close())
