@@ -51,7 +51,7 @@ func (b batch) arrived(out record.Outcome) bool {
 	return out.Kind == record.Delivered || out.Kind == record.Exists && out.Found != nil && *out.Found == sinktest.Identity(b.n)
 }
 
-// history is all that a file and its rotated ones hold, oldest first, after a look at each that find would skip.
+// history is all that a file and its rotated ones hold, oldest first.
 func history(t testing.TB, f vfs.FS, file string) string {
 	t.Helper()
 	name := base + "/" + file
@@ -261,10 +261,10 @@ func openBare(f vfs.FS, o Options) *Store {
 // Rotation at every few batches, all old files kept, so that every batch can be looked for.
 func TestCrashWhileRotating(t *testing.T) {
 	var all []batch
-	for i := range 9 {
+	for i := range 7 {
 		all = append(all, batch{"f", fmt.Sprintf("batch-%d", i), strings.Repeat(fmt.Sprintf("%d\n", i), 200), i + 1})
 	}
-	crashes(t, all, 80, func(f vfs.FS) *Store { return openBare(f, Options{RotateSize: 900}) })
+	crashes(t, all, 60, func(f vfs.FS) *Store { return openBare(f, Options{RotateSize: 900}) })
 }
 
 // Every single operation fails once; the store goes on in the same process. What a failed sync lost must be durable in the end.

@@ -11,7 +11,7 @@ import (
 	"hydrant/record"
 )
 
-// full is a state with something in every field.
+// fullState has something in every field.
 func fullState() state {
 	s := newState("/var/log/a \"b\"\n\xff.log")
 	s.headed, s.end, s.used = true, 123, 1700000000000
@@ -34,7 +34,7 @@ func TestStateSurvivesItsLines(t *testing.T) {
 	}
 }
 
-// apply runs lines on a state that has one batch open.
+// What lines make of a state that has one batch open.
 func TestLines(t *testing.T) {
 	next := &intent{name: "next", id: sinktest.Identity(4), offset: 9, size: 1}
 	intentLine := func(done bool) string {
@@ -55,9 +55,9 @@ func TestLines(t *testing.T) {
 		"done said late":        {[]string{intentLine(true)}, true, "next", 168, -1},
 		"done said twice":       {[]string{"done", intentLine(true)}, true, "next", 168, -1},
 		"rotation":              {[]string{"done", "move 1 3"}, true, "", 168, 3},
-		"rotation, done late":   {[]string{"move 1 0"}, true, "", 168, 0},
+		"rotation, done late":   {[]string{(&state{lastDone: true}).moveLine(0)}, true, "", 168, 0},
 		"rotation has ended":    {[]string{"move 1 0", "moved"}, true, "", 0, -1},
-		"rotation without more": {[]string{"void", "move 0 2", "move 0 1"}, false, "", 123, 1},
+		"rotation without more": {[]string{"void", (&state{}).moveLine(2), (&state{}).moveLine(1)}, false, "", 123, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := fullState()
