@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"hydrant/delivery/journal"
@@ -21,16 +22,20 @@ type sending struct {
 
 	board  settlement
 	rounds int
+	last   record.Outcome
+
+	mu     sync.Mutex    // guards what follows: notes are written beside the rounds
 	since  time.Time     // of the first failure; zero: nothing failed
 	waited time.Duration // on retries, in this life
-	last   record.Outcome
+	lives  int           // Attempts, as far as this life knows
 }
 
 // send works on an entry until all of it is settled, and returns what it turned into.
 func (r *Runner) send(e journal.Entry, spec *Spec) (into []journal.Entry) {
-	s := &sending{r: r, e: e, spec: spec, to: r.opt.Requester(e.Version)}
+	s := &sending{r: r, e: e, spec: spec, to: r.opt.Requester(e.Version), lives: e.Attempts}
 	s.board.begin(s)
 	defer s.board.abort()
+	defer s.surviveSoon()()
 	for r.ctx.Err() == nil {
 		s.rounds++
 		over, err := s.round(r.ctx)
@@ -39,7 +44,7 @@ func (r *Runner) send(e journal.Entry, spec *Spec) (into []journal.Entry) {
 		case r.ctx.Err() != nil:
 			return nil
 		case err != nil:
-			s.last = record.Outcome{Kind: record.Retry, Code: "Hydrant.ReadFailed", Err: err}
+			s.last = record.Outcome{Kind: record.Retry, Code: readFailed, Err: err}
 		case over:
 			return s.finish()
 		case s.expired():
@@ -74,15 +79,19 @@ func (s *sending) round(ctx context.Context) (over bool, err error) {
 	}
 	if p.out.Kind == record.Retry {
 		s.last = p.out
-		if s.since.IsZero() {
-			s.since = began
-			if s.spec.Requests.AnswersFree {
-				s.since = time.Now()
-			}
-		}
+		s.failedFirst(began)
 		return false, err
 	}
 	return err == nil, err
+}
+
+// failedFirst notes when the time for retries began.
+func (s *sending) failedFirst(began time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.since.IsZero() {
+		s.since = began
+	}
 }
 
 // each goes over the entry's records as the processors make them.
@@ -96,15 +105,16 @@ func (s *sending) each(ctx context.Context, visit func(*record.Derived) error) e
 
 // expired says whether the time for retries is over. It counts while a process runs, in all lives.
 func (s *sending) expired() bool {
-	limit := s.r.opt.RetryFor()
-	if s.last.Kind != record.Retry || s.since.IsZero() {
+	if s.last.Kind != record.Retry || s.last.Code == readFailed {
 		return false
 	}
-	return s.spent() >= limit
+	return s.spent() >= s.r.opt.RetryFor()
 }
 
 // spent is the time that counts as spent on retries, in all lives.
 func (s *sending) spent() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	before := time.Duration(s.e.WaitedMillis) * time.Millisecond
 	switch {
 	case s.spec.Requests.AnswersFree:
@@ -141,29 +151,43 @@ func (s *sending) wait() bool {
 	s.note()
 	began := time.Now()
 	ok := s.r.pause(wait)
+	s.mu.Lock()
 	s.waited += time.Since(began)
+	s.mu.Unlock()
 	return ok
 }
+
+const readFailed = "Hydrant.ReadFailed"
 
 // note tells the journal, lazily, what the destination has taken and how long it was tried.
 func (s *sending) note() {
 	e := s.e
 	e.Sent = s.board.sent()
 	e.WaitedMillis = s.spent().Milliseconds()
+	s.mu.Lock()
+	e.Attempts = s.lives
+	s.mu.Unlock()
 	if err := s.r.opt.Journal.Progress(e); err != nil {
 		s.r.opt.Logger.Warn("what was delivered could not be noted; after a crash it is offered again", "batch", e.N, "err", err)
 	}
 }
 
-// survived takes back what claim counts, as of an object: only lives that ended count.
+// survived takes back what claim counts: only lives that died of the entry count. At worst a death too many is counted.
 func (s *sending) survived() {
-	if s.e.Attempts <= 1 {
-		return
+	s.mu.Lock()
+	known := s.lives <= 1
+	s.lives = 1
+	s.mu.Unlock()
+	if !known {
+		s.note()
 	}
-	s.e.Attempts = 1
-	if err := s.r.opt.Journal.Replace(s.e); err != nil { // at worst a death too many is counted
-		s.r.opt.Logger.Warn("that the process lives could not be noted", "batch", s.e.N, "err", err)
-	}
+}
+
+// surviveSoon: what kills a process does so while records are made and packed. Who lives on and waits for an answer did not die of them,
+// whatever ends the process then.
+func (s *sending) surviveSoon() (stop func()) {
+	t := time.AfterFunc(calm, s.survived)
+	return func() { t.Stop() }
 }
 
 // finish ends an entry that is settled: what was refused becomes entries of error objects in its place, in one step.

@@ -20,7 +20,15 @@ import (
 
 func inWorld(t *testing.T, story func(w *world)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { story(newWorld(t, 1)) })
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer func() {
+			if w.d != nil {
+				w.stop(time.Minute)
+			}
+		}()
+		story(w)
+	})
 }
 
 func backedUp(name string) config.Stream {

@@ -65,7 +65,8 @@ func newSimulation(t *testing.T, seed int64) *simulation {
 	bad := small("web-bad")
 	bad.Format = config.FormatJSONArray
 	bad.Destination.S3.ErrorPrefix = "errors/!{firehose:error-output-type}/"
-	s.yaml = []config.Stream{all, partitioned("parts-agg", 3), bad, learning("pq-bad"), parquetParts("pq-parts"), gz}
+	s.yaml = []config.Stream{all, partitioned("parts-agg", 3), bad, learning("pq-bad"), parquetParts("pq-parts"), searched("req-find"), posted("req-post"), gz}
+	s.dest.moody, s.dest.busy, s.dest.most = 0.05, 0.1, []int{0, 5}[s.rng.Intn(2)]
 	s.store.unreadable = seed%5 == 0
 	if seed%3 == 0 {
 		s.store.rejects = func(o *record.Object) bool {
@@ -147,6 +148,7 @@ func (s *simulation) step() {
 		s.sleep(2 * time.Hour)
 	case n < 74:
 		s.store.set(s.randomWeather())
+		s.dest.set(s.randomWeather())
 	case n < 79:
 		s.create()
 	case n < 82:
@@ -260,8 +262,8 @@ func (s *simulation) edit() {
 		d.Prefix = fmt.Sprintf("p%d/", s.rng.Intn(3))
 		s.yaml[0].Destination.S3 = &d
 	case 1:
-		if len(s.yaml) > 5 {
-			s.yaml = s.yaml[:5]
+		if len(s.yaml) > 7 {
+			s.yaml = s.yaml[:7]
 		} else {
 			gz := small("zipped")
 			s.yaml = append(s.yaml, gz)
@@ -273,6 +275,7 @@ func (s *simulation) edit() {
 func (s *simulation) finish() {
 	s.disk = 0
 	s.store.set(weather{})
+	s.dest.set(weather{})
 	s.mem.SetHook(nil)
 	if s.d == nil || s.mem.Crashed() {
 		s.lights()
