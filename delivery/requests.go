@@ -178,8 +178,12 @@ func (s *sending) survived() {
 	known := s.lives <= 1
 	s.lives = 1
 	s.mu.Unlock()
-	if !known {
-		s.note()
+	if known {
+		return
+	}
+	s.note()
+	if err := s.r.opt.Journal.Sync(); err != nil {
+		s.r.opt.Logger.Warn("that the process lives could not be noted", "batch", s.e.N, "err", err)
 	}
 }
 

@@ -51,9 +51,7 @@ func (r *Runner) settledBefore(e *journal.Entry, now *journal.Former) (bool, err
 		return false, err
 	case e.SetAside != "":
 	case spec.Requests != nil:
-		if !spec.Requests.Idempotent && e.Batch.Count > 1 {
-			r.opt.Logger.Warn("requests of other records take the place of those that were under way; records may be sent twice", "batch", e.N)
-		}
+		r.opt.Logger.Warn("what earlier processes sent of this batch is not known for certain; records may be sent twice", "batch", e.N)
 		return false, nil
 	case spec.Loads:
 		return r.opt.Loader(e.Version).Loaded(r.ctx, r.opt.Stream, r.loadID(e))

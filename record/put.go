@@ -15,8 +15,10 @@ const (
 // Put is what one call of a producer hands over: records that are accepted all or none.
 // Its records lie back to back in one buffer. Not safe for concurrent use.
 type Put struct {
-	buf  []byte // PutHeadroom bytes, then the records
-	ends []uint32
+	buf     []byte // PutHeadroom bytes, then the records
+	ends    []uint32
+	note    Note
+	encoded []byte // of the note; nil when there is none
 }
 
 var putPool = sync.Pool{New: func() any { return &Put{buf: make([]byte, PutHeadroom, 4096)} }}
@@ -43,7 +45,20 @@ func (p *Put) Release() {
 func (p *Put) Reset() {
 	p.buf = p.buf[:PutHeadroom]
 	p.ends = p.ends[:0]
+	p.note, p.encoded = Note{}, nil
 }
+
+// SetNote says what is stored beside the records. The note must not be changed afterwards.
+func (p *Put) SetNote(n Note) (err error) {
+	p.note, p.encoded = n, nil
+	if !n.Empty() {
+		p.encoded, err = n.Encode()
+	}
+	return err
+}
+
+// Note is what SetNote was told; encoded are its bytes in the log, nil when there is none.
+func (p *Put) Note() (n *Note, encoded []byte) { return &p.note, p.encoded }
 
 // Grow makes room for n more record bytes.
 func (p *Put) Grow(n int) {

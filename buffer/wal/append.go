@@ -15,6 +15,7 @@ type pending struct {
 	buf     []byte // whole frame, header not filled in
 	records int
 	payload int
+	words   int // of the note
 	tailSum uint32
 	first   record.ID
 	err     error
@@ -46,8 +47,9 @@ func (l *Log) Append(_ context.Context, put *record.Put) (record.ID, error) {
 
 func newPending(put *record.Put) *pending {
 	buf, ends := put.Raw()
-	p := &pending{records: len(ends), payload: len(buf) - frameHeaderBytes, ready: make(chan bool, 1)}
-	p.buf, p.tailSum = appendTail(buf, ends)
+	_, note := put.Note()
+	p := &pending{records: len(ends), payload: len(buf) - frameHeaderBytes, words: noteWords(len(note)), ready: make(chan bool, 1)}
+	p.buf, p.tailSum = appendTail(buf, ends, note)
 	put.Keep(p.buf)
 	return p
 }
@@ -210,7 +212,7 @@ func (l *Log) fillHeaders(s *segment, group []*pending, arrival int64) {
 	for i, p := range group {
 		h := frameHeader{
 			salt: s.salt, commit: l.commit + 1, prevCommit: uint32(s.commitEnd), firstPos: pos, arrival: arrival,
-			payload: uint32(p.payload), count: uint32(p.records), tailSum: p.tailSum, index: uint16(i), of: uint16(len(group)),
+			flags: uint32(p.words) << noteShift, payload: uint32(p.payload), count: uint32(p.records), tailSum: p.tailSum, index: uint16(i), of: uint16(len(group)),
 		}
 		h.encode(p.buf)
 		p.first = record.ID{Epoch: s.epoch, Pos: pos}

@@ -72,7 +72,7 @@ func flip(t testing.TB, fs vfs.FS, path string, off int64) {
 // regions are offsets in a frame, one in each field, and whether a flip there must be noticed.
 func (f *frameAt) regions() map[string]int64 {
 	payloadEnd := frameHeaderBytes + int64(f.payload)
-	tailEnd := payloadEnd + int64(tailBytes(int(f.payload), int(f.count)))
+	tailEnd := payloadEnd + int64(f.tail())
 	m := map[string]int64{
 		"magic": 0, "checksum": 5, "salt": 10, "commit": 17, "previous commit": 24, "flags": 28, "position": 33,
 		"arrival": 41, "payload length": 48, "high byte of payload length": 51, "record count": 52, "tail checksum": 57, "index": 60, "frames": 62,

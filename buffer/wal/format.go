@@ -21,8 +21,10 @@ const (
 	blockBytes       = 64 << 10
 	frameAlign       = 8
 
-	formatVersion = 1
+	formatVersion = 2 // 1 had no notes
 	flagSeal      = 1
+	noteShift     = 16 // of the flags: above are the words of the note
+	noteWord      = 4
 )
 
 const (
@@ -96,8 +98,8 @@ func (h *segHeader) decode(b []byte) error {
 	if len(b) < segHeaderUsed || string(b[:8]) != segMagic || le.Uint32(b[12:]) != headerSum(b) {
 		return errNotSegment
 	}
-	if v := le.Uint32(b[8:]); v != formatVersion {
-		return fmt.Errorf("segment format version %d: this binary reads version %d", v, formatVersion)
+	if v := le.Uint32(b[8:]); v < 1 || v > formatVersion {
+		return fmt.Errorf("segment format version %d: this binary reads versions 1 to %d", v, formatVersion)
 	}
 	copy(h.epoch[:], b[16:])
 	h.salt = le.Uint64(b[32:])
@@ -185,23 +187,39 @@ func (h *frameHeader) decode(b []byte, salt uint64) bool {
 
 func blocksOf(payload int) int { return (payload + blockBytes - 1) / blockBytes }
 
-func tailBytes(payload, count int) int { return 4 * (blocksOf(payload) + count) }
+// tailBytes is the length of the tail: block checksums, record ends, and the note in words.
+func tailBytes(payload, count, words int) int { return 4*(blocksOf(payload)+count) + noteWord*words }
+
+// noteWords is the room of a note in a tail: its length, its bytes, and what fills the last word.
+func noteWords(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return 1 + (n+noteWord-1)/noteWord
+}
 
 // frameBytes is the length of a frame on disk, padding included.
-func frameBytes(payload, count int) int {
-	n := frameHeaderBytes + payload + tailBytes(payload, count)
+func frameBytes(payload, count, words int) int {
+	n := frameHeaderBytes + payload + tailBytes(payload, count, words)
 	return (n + frameAlign - 1) &^ (frameAlign - 1)
 }
 
-func (h *frameHeader) size() int64 { return int64(frameBytes(int(h.payload), int(h.count))) }
+func (h *frameHeader) words() int { return int(h.flags >> noteShift) }
+
+func (h *frameHeader) size() int64 {
+	return int64(frameBytes(int(h.payload), int(h.count), h.words()))
+}
+
+func (h *frameHeader) tail() int { return tailBytes(int(h.payload), int(h.count), h.words()) }
 
 func (h *frameHeader) lastPos() record.Position { return h.firstPos + record.Position(h.count) - 1 }
 
-// appendTail writes block checksums, record ends and padding behind the payload and returns the
+// appendTail writes block checksums, record ends, the note and padding behind the payload and returns the
 // grown buffer with the checksum of the tail. buf starts with the frame header's room.
-func appendTail(buf []byte, ends []uint32) ([]byte, uint32) {
+func appendTail(buf []byte, ends []uint32, note []byte) ([]byte, uint32) {
 	payload := buf[frameHeaderBytes:]
-	size := frameBytes(len(payload), len(ends))
+	words := noteWords(len(note))
+	size := frameBytes(len(payload), len(ends), words)
 	out := buf
 	if cap(out) < size {
 		out = make([]byte, len(buf), size+size/8)
@@ -221,6 +239,11 @@ func appendTail(buf []byte, ends []uint32) ([]byte, uint32) {
 		at += 4
 	}
 	clear(out[at:])
+	if words > 0 {
+		le.PutUint32(out[at:], uint32(len(note)))
+		copy(out[at+noteWord:], note)
+		at += noteWord * words
+	}
 	return out, checksum(out[tailAt:at])
 }
 
@@ -230,7 +253,7 @@ func checkTail(tail []byte, h *frameHeader) bool {
 		return false
 	}
 	prev := uint32(0)
-	ends := tail[4*blocksOf(int(h.payload)):]
+	ends := tail[4*blocksOf(int(h.payload)):][:4*int(h.count)]
 	for i := 0; i < len(ends); i += 4 {
 		e := binary.LittleEndian.Uint32(ends[i:])
 		if e < prev || e > h.payload {
@@ -239,4 +262,17 @@ func checkTail(tail []byte, h *frameHeader) bool {
 		prev = e
 	}
 	return prev == h.payload
+}
+
+// noteOf is the note within a checked tail; nil when there is none.
+func noteOf(tail []byte, h *frameHeader) []byte {
+	if h.words() == 0 {
+		return nil
+	}
+	b := tail[len(tail)-noteWord*h.words():]
+	n := int(binary.LittleEndian.Uint32(b))
+	if n > len(b)-noteWord {
+		return nil // no note that we wrote
+	}
+	return b[noteWord : noteWord+n]
 }

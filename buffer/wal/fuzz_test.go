@@ -118,9 +118,9 @@ func mended(file []byte, num uint64) []byte {
 			continue
 		}
 		copy(b[at+8:], b[32:40])
-		payload, count := int(le.Uint32(b[at+48:])), int(le.Uint32(b[at+52:]))
-		if payload <= len(b) && count <= len(b) && at+frameBytes(payload, count) <= len(b) {
-			tail := b[at+frameHeaderBytes+payload:][:tailBytes(payload, count)]
+		payload, count, words := int(le.Uint32(b[at+48:])), int(le.Uint32(b[at+52:])), int(le.Uint16(b[at+30:]))
+		if payload <= len(b) && count <= len(b) && at+frameBytes(payload, count, words) <= len(b) {
+			tail := b[at+frameHeaderBytes+payload:][:tailBytes(payload, count, words)]
 			le.PutUint32(b[at+56:], checksum(tail))
 		}
 		le.PutUint32(b[at+4:], checksum(b[at+8:at+frameHeaderBytes]))

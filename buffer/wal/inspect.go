@@ -68,6 +68,7 @@ type FrameInfo struct {
 	OfCommit int // frames in the commit
 	First    record.Position
 	Records  int
+	Note     string // what the put carried beside its records, as JSON; "" for nothing
 }
 
 // Verify reads all of the log in dir, every checksum, and changes nothing. report, which may be nil, is called for each finding.
@@ -90,13 +91,14 @@ func Repair(fsys vfs.FS, dir string, report func(Finding)) (Summary, error) {
 // The record's data is valid until visit returns. What is damaged is left out: Verify tells of it.
 func Dump(fsys vfs.FS, dir string, from record.Position, limit int, visit func(SegmentInfo, FrameInfo, record.Record) error) error {
 	n := 0
-	i := &inspection{fs: fsys, dir: dir, from: from, visit: func(s *segment, at int64, h *frameHeader, r record.Record) error {
+	i := &inspection{fs: fsys, dir: dir, from: from}
+	i.visit = func(s *segment, at int64, h *frameHeader, r record.Record) error {
 		if n++; limit > 0 && n > limit {
 			return errEnough
 		}
 		return visit(SegmentInfo{File: s.path, Number: s.num, Log: s.log, Epoch: s.epoch, Base: s.basePos, Capacity: s.capacity},
-			FrameInfo{Offset: at, Bytes: h.size(), Commit: h.commit, Index: int(h.index), OfCommit: int(h.of), First: h.firstPos, Records: int(h.count)}, r)
-	}}
+			FrameInfo{Offset: at, Bytes: h.size(), Commit: h.commit, Index: int(h.index), OfCommit: int(h.of), First: h.firstPos, Records: int(h.count), Note: i.note}, r)
+	}
 	err := i.run()
 	if errors.Is(err, errEnough) {
 		return nil
@@ -108,6 +110,7 @@ var errEnough = errors.New("enough")
 
 // inspection is one pass over a log that needs nothing but its folder.
 type inspection struct {
+	note   string // of the frame whose records are visited
 	fs     vfs.FS
 	dir    string
 	keep   bool // copies of what is damaged
@@ -331,6 +334,7 @@ func (i *inspection) frame(sc *scan, s *segment, off int64, h *frameHeader) erro
 
 func (i *inspection) records(s *segment, off int64, h *frameHeader, payload, tail []byte, bad []int) error {
 	ends := tail[4*blocksOf(len(payload)):]
+	i.note = string(noteOf(tail, h))
 	r := record.Record{ID: record.ID{Epoch: s.epoch}, ArrivalMillis: h.arrival}
 	from := uint32(0)
 	for k := range int(h.count) {

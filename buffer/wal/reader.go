@@ -192,7 +192,7 @@ func (f *Frame) EndOffset() int64 { return f.logOffset + f.h.size() }
 // Sizes calls visit with position and length of each record, in order, until it returns false. It reads no record bytes
 // but the tail; a damaged tail counts as one record of the whole length.
 func (f *Frame) Sizes(visit func(pos record.Position, n int) bool) error {
-	n := tailBytes(int(f.h.payload), int(f.h.count))
+	n := f.h.tail()
 	s := &f.r.scan
 	tail, err := s.win.at(s.file, f.off+frameHeaderBytes+int64(f.h.payload), n, n, s.end)
 	if err != nil {
@@ -235,11 +235,15 @@ func (f *Frame) Records(first, last record.Position, visit func(record.Record) e
 	}
 	ends := tail[4*blocksOf(len(payload)):]
 	r := record.Record{ID: f.First(), ArrivalMillis: f.h.arrival}
+	origins := originsOf(tail, &f.h)
 	from := uint32(0)
 	for i := range int(f.h.count) {
 		to := binary.LittleEndian.Uint32(ends[4*i:])
 		r.Pos = f.h.firstPos + record.Position(i)
 		r.Data = payload[from:to]
+		if origins != nil {
+			r.Origin = &origins[i]
+		}
 		if r.Pos > last {
 			break
 		}
@@ -251,6 +255,36 @@ func (f *Frame) Records(first, last record.Position, visit func(record.Record) e
 		from = to
 	}
 	return nil
+}
+
+// originsOf are those of each record, when the put's note has them.
+func originsOf(tail []byte, h *frameHeader) []record.Origin {
+	b := noteOf(tail, h)
+	if b == nil {
+		return nil
+	}
+	if n, err := record.ParseNote(b); err == nil && len(n.Origins) == int(h.count) {
+		return n.Origins
+	}
+	return nil
+}
+
+// Note is what the put carried beside its records; nil when there is nothing, or it is damaged.
+func (f *Frame) Note() (*record.Note, error) {
+	if f.h.words() == 0 {
+		return nil, nil
+	}
+	n := f.h.tail()
+	s := &f.r.scan
+	tail, err := s.win.at(s.file, f.off+frameHeaderBytes+int64(f.h.payload), n, n, s.end)
+	if err != nil || len(tail) < n || !checkTail(tail, &f.h) {
+		return nil, err
+	}
+	note, err := record.ParseNote(noteOf(tail, &f.h))
+	if err != nil {
+		return nil, nil //nolint:nilerror // no note that we wrote: as good as none
+	}
+	return note, nil
 }
 
 // badBlocks checks all blocks and reports those that are damaged.

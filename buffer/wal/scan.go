@@ -86,7 +86,7 @@ func (s *scan) intact(off int64, h *frameHeader) (bool, error) {
 // splitFrame returns payload and tail of a whole frame.
 func splitFrame(b []byte, h *frameHeader) (payload, tail []byte) {
 	at := frameHeaderBytes + int(h.payload)
-	return b[frameHeaderBytes:at], b[at : at+tailBytes(int(h.payload), int(h.count))]
+	return b[frameHeaderBytes:at], b[at : at+h.tail()]
 }
 
 // firstBadBlock returns the first block that does not fit its checksum, -1 when all do.

@@ -206,6 +206,7 @@ type dumped struct {
 	Arrival  time.Time       `json:"arrival"`
 	Text     *string         `json:"data,omitempty"`
 	Bytes    []byte          `json:"data_base64,omitempty"`
+	Note     json.RawMessage `json:"put_note,omitempty"` // what the put carried beside its records
 }
 
 func (f *dumpFlags) dump(w io.Writer, log string) error {
@@ -225,6 +226,9 @@ func (f *dumpFlags) visitor(log string, w io.Writer) func(wal.SegmentInfo, wal.F
 		}
 		d := dumped{Log: log, Segment: filepath.Base(s.File), Offset: frame.Offset, Epoch: r.Epoch.String(), Position: r.Pos,
 			Arrival: time.UnixMilli(r.ArrivalMillis).UTC()}
+		if frame.Note != "" {
+			d.Note = json.RawMessage(frame.Note)
+		}
 		if utf8.Valid(r.Data) {
 			text := string(r.Data)
 			d.Text = &text

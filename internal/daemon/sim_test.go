@@ -196,6 +196,16 @@ func (s *simulation) burst() {
 		}
 		for range 1 + s.rng.Intn(2) {
 			puts, n := 1+s.rng.Intn(4), 1+s.rng.Intn(6)
+			if st.name == "req-find" || st.name == "zipped" {
+				i, again := s.rng.Intn(1000), s.rng.Intn(3)
+				wg.Go(func() {
+					_ = s.putKeyed(st.name, n)
+					for range again {
+						s.sendAgain(i)
+					}
+				})
+				continue
+			}
 			wg.Go(func() {
 				for range puts {
 					_ = s.put(st.name, n)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hydrant/buffer"
+	"hydrant/buffer/receipts"
 	"hydrant/buffer/wal"
 	"hydrant/config"
 	"hydrant/delivery"
@@ -51,7 +52,9 @@ type stream struct {
 	schemaMu    sync.Mutex // guards schemaStore
 	schemaStore *infer.Store
 
-	clients *clients // of destinations that are no object store
+	receipts *receipts.Receipts // opened with the log
+	replayMu sync.Mutex         // one replay of error records at a time
+	clients  *clients           // of destinations that are no object store
 
 	removeMu sync.Mutex // guards removed
 	removed  bool
@@ -115,7 +118,11 @@ func (s *stream) openLocked() error {
 		r.source = r.view(logSource{buffer.NewSource(log, s.limits(r.role))})
 		r.runner = s.newRunner(m.Name, r)
 	}
-	s.log, s.readers = log, readers
+	known, err := receipts.Open(s.env.fs, filepath.Join(s.dir, "receipts"), logNotes{log})
+	if err != nil {
+		return errors.Join(err, log.Close())
+	}
+	s.log, s.readers, s.receipts = log, readers, known
 	s.advance(false)
 	s.prune()
 	s.wake()
@@ -172,7 +179,7 @@ func (s *stream) append(ctx context.Context, put *record.Put) (record.ID, error)
 	if err != nil {
 		return record.ID{}, s.refusals.note(s, err)
 	}
-	id, err := log.Append(ctx, put)
+	id, err := s.appendOnce(ctx, log, put)
 	return id, s.refusals.note(s, err)
 }
 
@@ -261,6 +268,10 @@ func (s *stream) advance(idle bool) {
 			return
 		}
 	}
+	if err := s.receipts.Sync(); err != nil { // what is trimmed can be asked of nobody else
+		s.env.logger.Error("which requests were taken cannot be made durable; nothing is trimmed", "stream", s.name, "err", err)
+		return
+	}
 	if err := s.log.Trim(mark.Pos, mark.Offset); err != nil {
 		s.env.logger.Warn("delivered segments could not be given back", "stream", s.name, "err", err)
 	}
@@ -315,7 +326,7 @@ func (s *stream) close() error {
 		r.runner.Stop()
 	}
 	s.clients.close()
-	err := s.log.Close()
+	err := errors.Join(s.receipts.Sync(), s.receipts.Close(), s.log.Close())
 	for _, r := range s.readers {
 		err = errors.Join(err, r.journal.Sync(), r.journal.Close())
 	}
@@ -338,6 +349,9 @@ func (s *stream) tidy() {
 	end := log.End()
 	still := end == s.tidied
 	s.tidied = end
+	if err := s.receipts.Sync(); err != nil { // so that the next start need not read far
+		s.env.logger.Warn("which requests were taken could not be made durable", "stream", s.name, "err", err)
+	}
 	if !still || log.Backlog() != 0 {
 		return
 	}

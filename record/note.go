@@ -1,0 +1,100 @@
+package record
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// MaxNoteBytes is the largest note of a put, encoded.
+const MaxNoteBytes = 128 << 10
+
+// RequestKey names a request that must be taken once, however often it is sent: it is a hash over who sent it, the sender's name for it
+// and what it holds. The zero key names none.
+type RequestKey [16]byte
+
+// Note is what a put carries beside its records. It is stored with them.
+type Note struct {
+	Request    RequestKey
+	Attributes map[string]string // what the sender said of all records; Firehose's common attributes
+	Origins    []Origin          // nil, or of each record what it was when it was first accepted
+}
+
+// Empty says that there is nothing to store.
+func (n *Note) Empty() bool {
+	return n == nil || n.Request == RequestKey{} && len(n.Attributes) == 0 && len(n.Origins) == 0
+}
+
+// storedNote is a note as it stands in the log.
+type storedNote struct {
+	Request    string            `json:"request,omitempty"` // 32 hexadecimal digits
+	Attributes map[string]string `json:"attributes,omitempty"`
+	Origins    []string          `json:"origins,omitempty"` // EPOCH.POSITION.SUB
+}
+
+// Encode gives the note's bytes in the log: JSON.
+func (n *Note) Encode() ([]byte, error) {
+	s := storedNote{Attributes: n.Attributes}
+	if n.Request != (RequestKey{}) {
+		s.Request = hex.EncodeToString(n.Request[:])
+	}
+	for _, o := range n.Origins {
+		s.Origins = append(s.Origins, o.String())
+	}
+	b, err := json.Marshal(s)
+	if err == nil && len(b) > MaxNoteBytes {
+		err = fmt.Errorf("what is said of the records has %d bytes, above the limit %d", len(b), MaxNoteBytes)
+	}
+	return b, err
+}
+
+// ParseNote reads what Encode wrote.
+func ParseNote(b []byte) (*Note, error) {
+	var s storedNote
+	if err := json.Unmarshal(b, &s); err != nil {
+		return nil, fmt.Errorf("note of a put: %w", err)
+	}
+	n := &Note{Attributes: s.Attributes}
+	if s.Request != "" {
+		k, err := hex.DecodeString(s.Request)
+		if err != nil || len(k) != len(n.Request) {
+			return nil, fmt.Errorf("note of a put: %q names no request", s.Request)
+		}
+		copy(n.Request[:], k)
+	}
+	for _, text := range s.Origins {
+		o, err := ParseOrigin(text)
+		if err != nil {
+			return nil, fmt.Errorf("note of a put: %w", err)
+		}
+		n.Origins = append(n.Origins, o)
+	}
+	return n, nil
+}
+
+// String is EPOCH.POSITION.SUB, as error records carry it.
+func (o Origin) String() string { return fmt.Sprintf("%s.%d.%d", o.Epoch, o.Pos, o.Sub) }
+
+// ParseOrigin reads what String wrote.
+func ParseOrigin(s string) (Origin, error) {
+	var o Origin
+	parts := strings.Split(s, ".")
+	if len(parts) != 3 {
+		return o, fmt.Errorf("record id %.80q: want EPOCH.POSITION.SUB", s)
+	}
+	epoch, err := ParseEpoch(parts[0])
+	if err != nil {
+		return o, fmt.Errorf("record id: %w", err)
+	}
+	pos, err := strconv.ParseUint(parts[1], 10, 64)
+	if err != nil {
+		return o, fmt.Errorf("record id: position: %w", err)
+	}
+	sub, err := strconv.ParseUint(parts[2], 10, 16)
+	if err != nil {
+		return o, fmt.Errorf("record id: number within the record: %w", err)
+	}
+	return Origin{ID: ID{Epoch: epoch, Pos: Position(pos)}, Sub: uint16(sub)}, nil
+}
