@@ -1,5 +1,3 @@
-//go:build wip
-
 package daemon
 
 import (
@@ -96,7 +94,7 @@ func newLoader(e *env, d config.Destination) (io.Closer, error) {
 		},
 	}
 	if opener, ok := objects.(opener); ok {
-		opt.ReadObject = opener.Open
+		opt.ReadObject = opener.ReadObject
 	}
 	if a := c.DataAPI; a != nil {
 		opt.DataAPI = &redshift.DataAPI{Cluster: a.Cluster, Workgroup: a.Workgroup, Database: a.Database, DBUser: a.DBUser, SecretARN: a.SecretARN,
@@ -111,12 +109,12 @@ func newLoader(e *env, d config.Destination) (io.Closer, error) {
 			opt.Mode = redshift.ModePlain
 		}
 	}
-	return redshift.New(opt)
+	return redshift.New(context.Background(), opt)
 }
 
 // opener reads objects again.
 type opener interface {
-	Open(ctx context.Context, bucket, key string) (io.ReadCloser, error)
+	ReadObject(ctx context.Context, bucket, key string) (io.ReadCloser, error)
 }
 
 // clientTLS is nil when nothing is configured.

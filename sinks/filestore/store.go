@@ -137,6 +137,29 @@ func (s *Store) Head(_ context.Context, bucket, key string) (found *record.Ident
 	return at.identity, at.exists, err
 }
 
+// ReadObject reads an object from its beginning. The reader is the caller's to close.
+func (s *Store) ReadObject(_ context.Context, bucket, key string) (io.ReadCloser, error) {
+	at, err := s.find(bucket, key)
+	if err == nil && !at.exists {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read an object: %w", err)
+	}
+	f, err := s.fs.OpenRead(path.Join(s.objects, at.path))
+	if err != nil {
+		return nil, fmt.Errorf("read an object: %w", err)
+	}
+	size, err := f.Size()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("read an object: %w", err), f.Close())
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.NewSectionReader(f, 0, size), f}, nil
+}
+
 // AbortUpload does nothing: this store has no uploads in parts.
 func (s *Store) AbortUpload(context.Context, string, string, string) error { return nil }
 

@@ -13,6 +13,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -194,3 +195,12 @@ func attemptTimeout(sizeBytes int64) time.Duration {
 }
 
 var errNoSize = errors.New("s3: size of an object is negative")
+
+// ReadObject reads an object from its beginning. The reader ends with ctx, and is the caller's to close.
+func (s *Store) ReadObject(ctx context.Context, bucket, key string) (io.ReadCloser, error) {
+	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+	if err != nil {
+		return nil, fmt.Errorf("s3: read an object: %w", err)
+	}
+	return out.Body, nil
+}

@@ -1,0 +1,155 @@
+package opensearch
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"hydrant/record"
+)
+
+// Send offers the items once, as documents of one bulk request, in their order. Records that cannot be written as one line are rejected
+// without being sent; their neighbours go on. It returns at the latest when Options.Timeout is over. Safe for concurrent use.
+func (s *Sink) Send(ctx context.Context, req *record.Request) record.Reply {
+	if err := ctx.Err(); err != nil {
+		return record.Reply{Outcome: s.unanswered(&attempt{}, err)}
+	}
+	b := s.bulks.get()
+	defer s.bulks.put(b)
+	b.fill(&s.names, &s.timestamp, req.Items)
+	if len(b.sent) == 0 {
+		return record.Reply{Outcome: record.Outcome{Kind: record.Delivered}, Verdicts: b.bad}
+	}
+	reply := s.offer(ctx, req, b)
+	if len(b.bad) > 0 {
+		reply.Verdicts = append(reply.Verdicts, b.bad...)
+		slices.SortFunc(reply.Verdicts, func(a, b record.Verdict) int { return cmp.Compare(a.Item, b.Item) })
+	}
+	return reply
+}
+
+// offer makes the attempt. The memory of b may be used again when it has returned.
+func (s *Sink) offer(ctx context.Context, req *record.Request, b *bulk) record.Reply {
+	bytes, err := b.payload(s.client.gzip)
+	if err != nil {
+		return record.Reply{Outcome: failed("OpenSearch.CompressionFailed", err, true)}
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
+	defer cancel()
+	auth, secret, err := s.basic()
+	if err != nil {
+		return record.Reply{Outcome: s.unanswered(&attempt{}, err)}
+	}
+	p := &payload{b: bytes}
+	defer p.shut()
+	a := newAttempt(ctx)
+	began := s.pace.begin()
+	resp, err := s.client.post(a, p, auth)
+	if err != nil {
+		return record.Reply{Outcome: s.unanswered(a, err)}
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode/100 == 2 {
+		return s.answered(a, req, b, resp, began)
+	}
+	s.client.nodes.answered(a.node, !absent(resp.StatusCode))
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorAnswer)) // the status says enough
+	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
+		s.password.refused(secret)
+	}
+	return record.Reply{Outcome: s.refused(req, resp, readRefusal(body), began)}
+}
+
+// basic is what puts user and password into a request, nil where there are none, and the password.
+func (s *Sink) basic() (set func(*http.Request), secret string, err error) {
+	if s.o.Username == "" {
+		return nil, "", nil
+	}
+	if secret, err = s.password.get(); err != nil {
+		return nil, "", err
+	}
+	return func(r *http.Request) { r.SetBasicAuth(s.o.Username, secret) }, secret, nil
+}
+
+// answered reads an answer that speaks of each item.
+func (s *Sink) answered(a *attempt, req *record.Request, b *bulk, resp *http.Response, began int) record.Reply {
+	buf := s.answers.get()
+	defer s.answers.put(buf)
+	n, err := buf.ReadFrom(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return record.Reply{Outcome: s.unanswered(a, fmt.Errorf("read the answer: %w", err))}
+	}
+	s.client.nodes.answered(a.node, true)
+	if n > maxAnswer {
+		return record.Reply{Outcome: failed(codeInvalidResponse, errLongAnswer, false)}
+	}
+	j := judge{s: s, req: req, sent: b.sent}
+	items, ok := readAnswer(buf.Bytes(), j.item)
+	if !ok {
+		return record.Reply{Outcome: failed(codeInvalidResponse, errNoAnswer, false)}
+	}
+	if items != len(b.sent) {
+		return record.Reply{Outcome: failed(codeInvalidResponse, fmt.Errorf("opensearch: the answer speaks of %d documents, %d were sent", items, len(b.sent)), false)}
+	}
+	if j.busy {
+		s.pace.busy(began)
+	} else {
+		s.pace.taken(req.Bytes)
+	}
+	j.tell()
+	return record.Reply{Outcome: record.Outcome{Kind: record.Delivered}, Verdicts: j.verdicts}
+}
+
+var (
+	errLongAnswer = fmt.Errorf("opensearch: the answer has more than %d bytes", maxAnswer)
+	errNoAnswer   = errors.New("opensearch: the answer is not one to a bulk request")
+)
+
+// judge turns what an answer says of each item into outcomes.
+type judge struct {
+	s        *Sink
+	req      *record.Request
+	sent     []int
+	verdicts []record.Verdict // of those that were not delivered
+	busy     bool             // an item was refused because of load
+	waits    string           // type of the cause why items wait for people, the first one
+
+	last     []byte // cause of the last verdict, and its status: often many fail alike
+	lastCode int
+}
+
+// item is called for each item of the answer, in order; there may be more than were sent.
+func (j *judge) item(i int, item answerItem) {
+	if i >= len(j.sent) || item.status/100 == 2 {
+		return
+	}
+	if n := len(j.verdicts); n > 0 && j.lastCode == item.status && bytes.Equal(j.last, item.cause) {
+		j.verdicts = append(j.verdicts, record.Verdict{Item: j.sent[i], Outcome: j.verdicts[n-1].Outcome})
+		return
+	}
+	c := readCause(item.cause)
+	if item.status == http.StatusConflict && j.s.names.ids && isThere(c) {
+		return
+	}
+	j.last, j.lastCode = item.cause, item.status
+	j.verdicts = append(j.verdicts, record.Verdict{Item: j.sent[i], Outcome: itemOutcome(item.status, c)})
+	held := heldByPeople(item.status, c)
+	j.busy = j.busy || item.status == http.StatusTooManyRequests && !held
+	if held && j.waits == "" {
+		j.waits = cmp.Or(c.Type, "status "+strconv.Itoa(item.status))
+	}
+}
+
+// tell warns about what only people can mend. The cause's reason stays out of the log: it may quote a document.
+func (j *judge) tell() {
+	if j.waits != "" {
+		j.s.log.warn("the cluster takes no documents for this index until somebody changes that; they are tried again",
+			"stream", j.req.Stream, "index", j.s.o.Index, "type", clip(j.waits, 100))
+	}
+}
