@@ -108,6 +108,7 @@ func (p *packer) begin() error {
 		return errStopped
 	}
 	p.ends = p.ends[:0]
+	defer p.makeRoom()
 	if p.made < p.limits.Concurrent {
 		select {
 		case p.cur = <-p.free:
@@ -127,6 +128,16 @@ func (p *packer) begin() error {
 		return errStopped
 	}
 	return nil
+}
+
+// makeRoom lets a request's memory grow at once, not by and by.
+func (p *packer) makeRoom() {
+	if p.cur == nil {
+		return
+	}
+	if want := int(min(p.limits.Bytes, p.s.e.Batch.Bytes)) + 64<<10; cap(p.cur.arena) < want {
+		p.cur.arena = make([]byte, 0, want)
+	}
 }
 
 // flush sends the current request beside this goroutine.

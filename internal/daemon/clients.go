@@ -39,6 +39,9 @@ func (c *clients) requester(version int) delivery.Requester {
 // loader is what takes in a version's objects.
 func (c *clients) loader(version int) delivery.Loader {
 	d := c.destination(version)
+	if made := c.s.env.loader; made != nil {
+		return made(c.s.name, d)
+	}
 	client, err := c.client(d, func() (io.Closer, error) { return newLoader(c.s.env, d) })
 	if err != nil {
 		return unreachable{err}

@@ -43,6 +43,8 @@ type Options struct {
 	Sink delivery.Sink
 	// Requester replaces all destinations that take records in requests.
 	Requester func(stream string, d config.Destination) delivery.Requester
+	// Loader replaces all warehouses.
+	Loader func(stream string, d config.Destination) delivery.Loader
 	// Stage stands around every chain of processors; nil: nothing does.
 	Stage func(delivery.Stage) delivery.Stage
 }
@@ -78,7 +80,7 @@ func Open(o Options) (*Daemon, error) {
 		return nil, err
 	}
 	d := &Daemon{cfg: o.Config, registry: prometheus.NewRegistry(), streams: map[string]*stream{}, sink: o.Sink}
-	d.around, d.requester, d.aws = o.Stage, o.Requester, o.Config.AWS
+	d.around, d.requester, d.loader, d.aws = o.Stage, o.Requester, o.Loader, o.Config.AWS
 	d.logger, d.fs, d.now = o.Logger, o.FS, o.Now
 	if d.logger == nil {
 		d.logger = slog.New(slog.DiscardHandler)

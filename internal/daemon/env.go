@@ -30,6 +30,7 @@ type env struct {
 	lanes       *spool.LaneBudget
 	around      func(delivery.Stage) delivery.Stage                          // every chain of processors; nil: nothing
 	requester   func(stream string, d config.Destination) delivery.Requester // in place of all, when not nil
+	loader      func(stream string, d config.Destination) delivery.Loader    // the same
 	requesting  atomic.Int64                                                 // streams whose records travel in requests
 	aws         config.AWS
 	dataDir     string

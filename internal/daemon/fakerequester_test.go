@@ -36,12 +36,15 @@ type fakeDestination struct {
 	order       map[string][]string
 	unsure      map[string]bool // data that was taken in an attempt whose answer was lost
 	attempts    int
-	stuckStream string // never answered
+	ledger      map[string]bool // load ids
+	loaded      map[string]int  // by object
+	stuckStream string          // never answered
 }
 
 func newFakeDestination(t *testing.T, seed int64) *fakeDestination {
 	return &fakeDestination{t: t, rng: rand.New(rand.NewSource(seed + 7)), byName: map[string]string{}, requests: map[string]uint64{},
-		order: map[string][]string{}}
+		order:  map[string][]string{},
+		ledger: map[string]bool{}, loaded: map[string]int{}}
 }
 
 func (f *fakeDestination) set(w weather) {
@@ -214,5 +217,62 @@ func requesting(name string, d config.Destination) config.Stream {
 	s.Retry.For = config.Duration(2 * time.Hour)
 	s.Backup = config.Backup{Mode: config.BackupFailed, S3: &config.S3{Bucket: "failed-" + name}}
 	s.Normalize()
+	return s
+}
+
+// warehouse is what takes in a stream's objects.
+func (f *fakeDestination) warehouse(string, config.Destination) delivery.Loader { return fakeLoader{f} }
+
+type fakeLoader struct{ f *fakeDestination }
+
+func (l fakeLoader) Load(ctx context.Context, ld *record.Load) record.Outcome {
+	f := l.f
+	f.mu.Lock()
+	dice, sky := f.rng.Float64(), f.sky
+	f.mu.Unlock()
+	if dice < sky.fail {
+		return record.Outcome{Kind: record.Retry, Code: "Redshift.ConnectionFailed", Err: errDestination}
+	}
+	if dice -= sky.fail; dice < sky.hang {
+		waitFor(ctx, time.Minute)
+		return record.Outcome{Kind: record.Retry, Code: "Redshift.Timeout", Err: context.DeadlineExceeded}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.ledger[ld.ID] {
+		f.ledger[ld.ID] = true
+		f.loaded[ld.Bucket+"/"+ld.Key]++
+	}
+	if dice-sky.hang < sky.storedError {
+		return record.Outcome{Kind: record.Retry, Code: "Redshift.ConnectionFailed", Err: errDestination}
+	}
+	return record.Outcome{Kind: record.Delivered}
+}
+
+func (l fakeLoader) Loaded(_ context.Context, _, id string) (bool, error) {
+	l.f.mu.Lock()
+	defer l.f.mu.Unlock()
+	return l.f.ledger[id], nil
+}
+
+func (l fakeLoader) Forget(_ context.Context, _ string, ids []string) error {
+	l.f.mu.Lock()
+	defer l.f.mu.Unlock()
+	for _, id := range ids {
+		delete(l.f.ledger, id)
+	}
+	return nil
+}
+
+func (f *fakeDestination) loads(name string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.loaded[name]
+}
+
+// loading is a stream for a warehouse.
+func loading(name string) config.Stream {
+	s := requesting(name, config.Destination{Redshift: &config.Redshift{Table: "t", DataAPI: &config.DataAPI{Cluster: "c", Database: "d", DBUser: "u"},
+		S3: &config.S3{Bucket: "b-" + name}}})
 	return s
 }

@@ -212,3 +212,32 @@ func TestFilesOfAnswersGo(t *testing.T) {
 		}
 	})
 }
+
+// TestBatchThatIsNeverLoaded ends with a manifest beside its object.
+func TestBatchThatIsNeverLoaded(t *testing.T) {
+	inWorld(t, func(w *world) {
+		s := loading("load")
+		s.Retry.For = 60e9
+		w.open(s)
+		w.dest.set(weather{fail: 1})
+		w.mustPut("load", 3)
+		w.sleep(5 * time.Minute)
+		w.check()
+		left := 0
+		for _, name := range w.store.list("b-load") {
+			if strings.HasPrefix(name, "b-load/errors/manifests/2000/01/01/00/load-1-2000") {
+				left++
+				if body := string(w.store.get(name).body); !strings.Contains(body, `{"entries":[{"url":"s3://b-load/2000/01/01/00/load-1-`) || !strings.Contains(body, `"mandatory":true`) {
+					t.Errorf("manifest %s", body)
+				}
+			}
+		}
+		if left != 1 {
+			t.Errorf("%d manifests in %q", left, w.store.list("b-load"))
+		}
+		w.dest.set(weather{storedError: 0.7})
+		w.mustPut("load", 3)
+		w.sleep(5 * time.Minute)
+		w.check()
+	})
+}

@@ -72,7 +72,7 @@ func small(name string) config.Stream {
 }
 
 func (w *world) options() Options {
-	o := Options{Config: w.cfg, FS: w.mem, SpoolDir: w.spool, Sink: w.store, Requester: w.dest.of, Stage: w.stage,
+	o := Options{Config: w.cfg, FS: w.mem, SpoolDir: w.spool, Sink: w.store, Requester: w.dest.of, Loader: w.dest.warehouse, Stage: w.stage,
 		Lock: func(string, string) (func() error, error) { return func() error { return nil }, nil }}
 	out := io.Writer(w)
 	if os.Getenv("HYDRANT_TEST_LOG") != "" {
@@ -318,6 +318,9 @@ func (w *world) check() {
 		if o.identity == (record.Identity{}) {
 			continue // somebody else's
 		}
+		if strings.Contains(name, "/errors/manifests/") {
+			continue // it holds no records
+		}
 		lines := o.lines(w.t)
 		if len(lines) != o.identity.Count && !strings.Contains(name, "process-killed") && (o.identity.Partition != "" || !strings.Contains(o.identity.Stream, "-agg")) {
 			w.t.Errorf("%s holds %d records, its identity says %d", name, len(lines), o.identity.Count)
@@ -334,6 +337,7 @@ func (w *world) check() {
 		}
 	}
 	w.dest.addTo(main)
+	w.checkLoads(objects)
 	w.compare("main", main, func(string) bool { return true })
 	w.compare("backup", backup, w.backedUp)
 	if !w.forgiven() {
@@ -376,6 +380,26 @@ func (w *world) compare(what string, got map[string]int, expect func(stream stri
 	}
 }
 
+// checkLoads: each object for a warehouse was loaded once, or its manifest stands there for people.
+func (w *world) checkLoads(objects map[string]storedObject) {
+	w.t.Helper()
+	left := ""
+	for name, o := range objects {
+		if strings.Contains(name, "/errors/manifests/") {
+			left += string(o.body)
+		}
+	}
+	for name, o := range objects {
+		if !strings.HasPrefix(o.identity.Stream, "load") || o.identity.Role != record.RoleMain {
+			continue
+		}
+		n, given := w.dest.loads(name), strings.Contains(left, "s3://"+name)
+		if n > 1 || n == 0 && !given {
+			w.t.Errorf("%s was loaded %d times, a manifest is left: %v", name, n, given)
+		}
+	}
+}
+
 // checkOrder: within a prefix and a version, listing order is the order of the log.
 func (w *world) checkOrder(objects map[string]storedObject) {
 	w.t.Helper()
@@ -413,7 +437,7 @@ func (w *world) checkRanges(objects map[string]storedObject) {
 	for _, name := range sorted(objects) {
 		id := objects[name].identity
 		if id.First.Epoch != id.Last.Epoch || strings.Contains(id.Stream, "parts") || strings.Contains(id.Stream, "-bad") || strings.HasPrefix(id.Stream, "pq") ||
-			strings.HasPrefix(id.Stream, "req") {
+			strings.HasPrefix(id.Stream, "req") || strings.HasPrefix(id.Stream, "load") {
 			continue // their objects hold single records of a range
 		}
 		for p := id.First.Pos; p <= id.Last.Pos; p++ {

@@ -18,81 +18,112 @@ type answerItem struct {
 	cause  []byte // JSON; nil where there is none
 }
 
+// answerScanner walks a bulk answer.
+type answerScanner struct {
+	scanner
+	each         func(i int, item answerItem)
+	errors, list bool // were met
+	items        int
+}
+
 // readAnswer walks a bulk answer and hands over its items in order. It returns how many there are. ok: all of it has the shape of an
 // answer; without that, nothing that was handed over means anything.
 func readAnswer(b []byte, each func(i int, item answerItem)) (items int, ok bool) {
-	s := &scanner{b: b}
-	errors, list := false, false
-	ok = s.members(func(s *scanner, key []byte) (bool, bool) {
-		switch {
-		case string(key) == "errors" && !errors:
-			errors = true
-			v, ok := s.value(1)
-			return true, ok && (string(v) == "true" || string(v) == "false")
-		case string(key) == "items" && !list:
-			list = true
-			var ok bool
-			items, ok = s.items(each)
-			return true, ok
+	s := &answerScanner{scanner: scanner{b: b}, each: each}
+	for first := true; ; first = false {
+		more, ok := s.next('{', '}', first)
+		if !ok {
+			return 0, false
 		}
-		return false, string(key) != "errors" && string(key) != "items"
-	}, 0)
-	s.space()
-	return items, ok && errors && list && s.i == len(b)
+		if !more {
+			s.space()
+			return s.items, s.errors && s.list && s.i == len(b)
+		}
+		if !s.top() {
+			return 0, false
+		}
+	}
 }
 
-// items steps over the list of items.
-func (s *scanner) items(each func(i int, item answerItem)) (n int, ok bool) {
-	if !s.take('[') {
-		return 0, false
+// top steps over a member of the answer itself.
+func (s *answerScanner) top() bool {
+	key, ok := s.key()
+	switch {
+	case !ok:
+		return false
+	case string(key) == "errors" && !s.errors:
+		s.errors = true
+		v, ok := s.value(1)
+		return ok && (string(v) == "true" || string(v) == "false")
+	case string(key) == "items" && !s.list:
+		s.list = true
+		return s.walk()
+	case string(key) == "errors" || string(key) == "items":
+		return false // twice
 	}
-	if s.take(']') {
-		return 0, true
-	}
-	for ; ; n++ {
+	_, ok = s.value(1)
+	return ok
+}
+
+// walk steps over the list of items.
+func (s *answerScanner) walk() bool {
+	for ; ; s.items++ {
+		more, ok := s.next('[', ']', s.items == 0)
+		if !more || !ok {
+			return ok
+		}
 		s.space()
 		item := answerItem{status: 201}
 		if bytes.HasPrefix(s.b[s.i:], []byte(taken)) {
 			s.i += len(taken)
 		} else if item, ok = s.item(); !ok {
-			return n, false
+			return false
 		}
-		each(n, item)
-		if s.take(']') {
-			return n + 1, true
-		}
-		if !s.take(',') {
-			return n, false
-		}
+		s.each(s.items, item)
 	}
 }
 
 // item steps over one item: an object whose only member is named like the action.
-func (s *scanner) item() (item answerItem, ok bool) {
-	actions := 0
-	ok = s.members(func(s *scanner, _ []byte) (bool, bool) {
-		actions++
-		return true, s.members(item.member, 3)
-	}, 2)
-	return item, ok && actions == 1 && item.status != 0
+func (s *answerScanner) item() (item answerItem, ok bool) {
+	if more, ok := s.next('{', '}', true); !more || !ok {
+		return item, false
+	}
+	if _, ok := s.key(); !ok {
+		return item, false
+	}
+	for first := true; ; first = false {
+		more, ok := s.next('{', '}', first)
+		if !ok {
+			return item, false
+		}
+		if !more {
+			break
+		}
+		if !s.member(&item) {
+			return item, false
+		}
+	}
+	return item, item.status != 0 && s.take('}')
 }
 
 // member reads what matters of an item.
-func (i *answerItem) member(s *scanner, key []byte) (taken, ok bool) {
+func (s *answerScanner) member(item *answerItem) bool {
+	key, ok := s.key()
+	if !ok {
+		return false
+	}
+	v, ok := s.value(4)
 	switch string(key) {
 	case "status":
-		v, ok := s.value(4)
-		i.status = status(v)
-		return true, ok && i.status != 0
+		item.status = status(v)
+		return ok && item.status != 0
 	case "error":
-		v, ok := s.value(4)
-		i.cause = v
+		item.cause = v
 		if string(v) == "null" {
-			i.cause = nil
+			item.cause = nil
 		}
-		return true, ok
 	}
-	return false, true
+	return ok
 }
 
 // status reads three digits, 0 when there is something else.

@@ -32,6 +32,7 @@ func (n *nodes) pick() *node {
 	defer n.mu.Unlock()
 	now := time.Now()
 	var best *node
+	bestAt := 0
 	for i := range n.all {
 		at := (n.next + i) % len(n.all)
 		x := n.all[at]
@@ -43,9 +44,10 @@ func (n *nodes) pick() *node {
 			return x
 		}
 		if best == nil || x.until.Before(best.until) {
-			best = x
+			best, bestAt = x, at
 		}
 	}
+	n.next = bestAt + 1
 	best.until = now.Add(restFor)
 	return best
 }

@@ -74,9 +74,9 @@ func (s *scanner) value(depth int) ([]byte, bool) {
 	case '"':
 		_, ok = s.text()
 	case '{':
-		ok = s.members(func(*scanner, []byte) (bool, bool) { return false, true }, depth)
+		ok = s.skip('{', '}', depth)
 	case '[':
-		ok = s.elements(depth)
+		ok = s.skip('[', ']', depth)
 	default:
 		for s.i < len(s.b) && bare(s.b[s.i]) {
 			s.i++
@@ -91,53 +91,31 @@ func bare(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || c == '.' || c == '-' || c == '+' || c == 'E'
 }
 
-// members steps over an object. visit is called behind each name, and says whether it has stepped over the value itself, and whether to
-// go on.
-func (s *scanner) members(visit func(s *scanner, key []byte) (taken, ok bool), depth int) bool {
-	if !s.take('{') {
-		return false
+// next steps into an object or a list before its first member, and to the next one afterwards. more is false at its end, which is
+// stepped over, too.
+func (s *scanner) next(open, end byte, first bool) (more, ok bool) {
+	if first && !s.take(open) {
+		return false, false
 	}
-	if s.take('}') {
-		return true
+	if s.take(end) {
+		return false, true
 	}
-	for {
-		k, ok := s.key()
-		if !ok {
-			return false
+	return true, first || s.take(',')
+}
+
+// skip steps over an object or a list.
+func (s *scanner) skip(open, end byte, depth int) bool {
+	for first := true; ; first = false {
+		more, ok := s.next(open, end, first)
+		if !ok || !more {
+			return ok
 		}
-		taken, ok := visit(s, k)
-		if !ok {
-			return false
-		}
-		if !taken {
-			if _, ok := s.value(depth + 1); !ok {
+		if open == '{' {
+			if _, ok := s.key(); !ok {
 				return false
 			}
 		}
-		if s.take('}') {
-			return true
-		}
-		if !s.take(',') {
-			return false
-		}
-	}
-}
-
-func (s *scanner) elements(depth int) bool {
-	if !s.take('[') {
-		return false
-	}
-	if s.take(']') {
-		return true
-	}
-	for {
 		if _, ok := s.value(depth + 1); !ok {
-			return false
-		}
-		if s.take(']') {
-			return true
-		}
-		if !s.take(',') {
 			return false
 		}
 	}

@@ -75,7 +75,7 @@ func TestWithoutID(t *testing.T) {
 	})
 	mustTake(t, s, `{"a":1}`, `{}`, `{"@timestamp":"theirs"}`)
 	docs := fake.Documents()
-	for i, want := range []string{`{"@timestamp":"2026-11-18T10:40:00.000Z","a":1}`, `{"@timestamp":"2026-11-18T10:40:00.000Z"}`, `{"@timestamp":"theirs"}`} {
+	for i, want := range []string{`{"@timestamp":"2026-11-18T11:06:40.000Z","a":1}`, `{"@timestamp":"2026-11-18T11:06:40.000Z"}`, `{"@timestamp":"theirs"}`} {
 		if string(docs[i].Source) != want || docs[i].ID[:9] != "generated" {
 			t.Errorf("%+v, want %s", docs[i], want)
 		}
@@ -97,7 +97,7 @@ func TestTypeName(t *testing.T) {
 func TestInvalidDocumentsAreNotSent(t *testing.T) {
 	fake := osfake.New()
 	s := start(t, fake, nil)
-	reply := send(t, s, "", `{"a":1}`, " \n\t", "{\"secret\":\n", `["no object"]`, `{"b":2}`)
+	reply := send(t, s, "", `{"a":1}`, " \n\t", "{\"secret\":\n1", `["no object"]`, `{"b":2}`)
 	if reply.Kind != record.Delivered || len(reply.Verdicts) != 4 {
 		t.Fatalf("%+v", reply)
 	}

@@ -25,14 +25,20 @@ func (t *timestamp) insertAt(doc []byte) (at int, lone, ok bool) {
 	s := scanner{b: doc}
 	s.space()
 	at = s.i + 1
-	lone, has := true, false
-	whole := s.members(func(_ *scanner, key []byte) (bool, bool) {
-		lone = false
-		has = t.is(key)
-		return false, !has
-	}, 0)
-	s.space()
-	return at, lone, whole && !has && s.i == len(doc)
+	for lone = true; ; lone = false {
+		more, ok := s.next('{', '}', lone)
+		if !more || !ok {
+			s.space()
+			return at, lone, ok && s.i == len(doc)
+		}
+		key, ok := s.key()
+		if !ok || t.is(key) {
+			return 0, false, false
+		}
+		if _, ok := s.value(1); !ok {
+			return 0, false, false
+		}
+	}
 }
 
 // is compares a name as it stands in a document, where any character may be written as an escape.

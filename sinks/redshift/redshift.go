@@ -64,7 +64,7 @@ type Options struct {
 	Postgres *Postgres
 	DataAPI  *DataAPI
 
-	Table       string   // [schema.]table; letters, digits, _ and $
+	Table       string   // [schema.]table as the catalog has it; letters, digits, _ and $
 	Columns     []string // of the table, in the order of the object's where that matters; all when empty
 	CopyOptions string   // what COPY is told beside table, source, credentials and MANIFEST; not used in plain mode
 	// Credentials is asked before each COPY for its clause: IAM_ROLE '…', IAM_ROLE default or CREDENTIALS '…'. Not used in plain mode.
