@@ -100,7 +100,9 @@ func (s *session) loadAll(ctx context.Context, c *copyStatement, columns []strin
 }
 
 // aboutData: data exceptions and violated constraints. All else has nothing to do with a row.
-func aboutData(code string) bool { return strings.HasPrefix(code, "22") || strings.HasPrefix(code, "23") }
+func aboutData(code string) bool {
+	return strings.HasPrefix(code, "22") || strings.HasPrefix(code, "23")
+}
 
 func gunzip(b []byte) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(b))
