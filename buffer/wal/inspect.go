@@ -335,11 +335,15 @@ func (i *inspection) frame(sc *scan, s *segment, off int64, h *frameHeader) erro
 func (i *inspection) records(s *segment, off int64, h *frameHeader, payload, tail []byte, bad []int) error {
 	ends := tail[4*blocksOf(len(payload)):]
 	i.note = string(noteOf(tail, h))
+	origins := originsOf(tail, h)
 	r := record.Record{ID: record.ID{Epoch: s.epoch}, ArrivalMillis: h.arrival}
 	from := uint32(0)
 	for k := range int(h.count) {
 		to := binary.LittleEndian.Uint32(ends[4*k:])
 		r.Pos, r.Data = h.firstPos+record.Position(k), payload[from:to]
+		if origins != nil {
+			r.Origin = &origins[k]
+		}
 		if !touches(bad, from, to) {
 			i.sum.Records++
 			i.sum.RecordBytes += int64(to - from)
