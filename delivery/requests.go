@@ -22,6 +22,7 @@ type sending struct {
 
 	board  settlement
 	rounds int
+	barren int // rounds since the destination took something
 	last   record.Outcome
 
 	mu     sync.Mutex    // guards what follows: notes are written beside the rounds
@@ -38,7 +39,13 @@ func (r *Runner) send(e journal.Entry, spec *Spec) (into []journal.Entry) {
 	defer s.surviveSoon()()
 	for r.ctx.Err() == nil {
 		s.rounds++
+		before, _ := s.board.taken()
 		over, err := s.round(r.ctx)
+		if now, _ := s.board.taken(); now == before {
+			s.barren++
+		} else {
+			s.barren = 1
+		}
 		s.survived()
 		switch {
 		case r.ctx.Err() != nil:
@@ -139,7 +146,7 @@ func (s *sending) giveUp(ctx context.Context) error {
 
 // wait tells what went wrong and waits before the next round, as long as retries may still take. False: stopped.
 func (s *sending) wait() bool {
-	wait := max(s.spec.Requests.Backoff.withDefaults().wait(s.rounds), s.last.RetryAfter)
+	wait := max(s.spec.Requests.Backoff.withDefaults().wait(s.barren), s.last.RetryAfter)
 	if left := s.r.opt.RetryFor() - s.spent(); left > 0 {
 		wait = min(wait, left) // a last attempt at the end of the time
 	}

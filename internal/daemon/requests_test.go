@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"hydrant/config"
 	"hydrant/record"
 )
 
@@ -240,4 +241,79 @@ func TestBatchThatIsNeverLoaded(t *testing.T) {
 		w.sleep(5 * time.Minute)
 		w.check()
 	})
+}
+
+// TestTooLargeThenHalves: a request that is too large is sent in halves under names of their own; what is repeated after lost answers and
+// kills has the same names and the same records.
+func TestTooLargeThenHalves(t *testing.T) {
+	inWorld(t, func(w *world) {
+		s := posted("req-post")
+		s.Buffer.Size = 3000
+		w.open(s)
+		w.dest.most = 3
+		w.dest.set(weather{storedError: 0.6})
+		for range 6 {
+			w.mustPut("req-post", 11)
+			w.sleep(4 * time.Second)
+			w.cut(true, 0)
+			w.open()
+		}
+		w.sleep(time.Hour)
+		w.check()
+		w.inOrder("req-post", 66)
+		w.dest.mu.Lock()
+		defer w.dest.mu.Unlock()
+		if n := len(w.dest.requests); n < 22 {
+			t.Errorf("%d requests were taken", n)
+		}
+	})
+}
+
+// TestSlowBackupOfAll: the destination gets its records although the copies of all source records cannot be written, and those are not lost.
+func TestSlowBackupOfAll(t *testing.T) {
+	inWorld(t, func(w *world) {
+		s := posted("req-post-all")
+		s.Backup = config.Backup{Mode: config.BackupAll, S3: &config.S3{Bucket: "b-backup"}, Buffer: s.Buffer}
+		s.Normalize()
+		w.open(s)
+		w.store.stuck = func(o *record.Object) bool { return o.Bucket == "b-backup" }
+		for range 30 {
+			w.mustPut("req-post-all", 5)
+			w.sleep(10 * time.Second)
+		}
+		w.sleep(time.Minute)
+		w.inOrder("req-post-all", 150)
+		w.store.mu.Lock()
+		w.store.stuck = nil
+		w.store.mu.Unlock()
+		w.sleep(5 * time.Minute)
+		w.check()
+	})
+}
+
+// TestRefusedByDestination: one bad record never fails its neighbours, whether the destination names it or refuses its whole request.
+func TestRefusedByDestination(t *testing.T) {
+	for _, s := range []config.Stream{searched("req"), posted("req")} {
+		t.Run(s.Destination.Kind(), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.open(s)
+				w.dest.refuses = func(data string) bool { return strings.Contains(data, `5,"pad"`) }
+				w.mustPut("req", 40)
+				w.sleep(5 * time.Minute)
+				w.check()
+				if n := len(w.dest.taken("req")); n != 36 {
+					t.Errorf("%d were taken", n)
+				}
+				text := w.store.text("failed-req")
+				if strings.Count(text, `"n":`) != 4 {
+					t.Errorf("the backup holds %s", text)
+				}
+				for _, name := range w.store.list("failed-req") {
+					if body := string(w.store.get(name).body); !strings.Contains(body, `"test\"Id":"`) || !strings.Contains(body, `"recordId":"`) {
+						t.Errorf("error record without its fields: %s", body)
+					}
+				}
+			})
+		})
+	}
 }
