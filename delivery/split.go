@@ -25,6 +25,11 @@ func (r *Runner) bisect(e *journal.Entry, blind bool) ([]journal.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	if spec.Loads && e.SetAside == "" {
+		if there, err := r.arrived(now); there || err != nil && !blind {
+			return r.loadAgain(e, err)
+		}
+	}
 	if spec.Requests != nil && e.SetAside == "" || spec.Loads {
 		now = nil // an object that arrives late settles nothing
 	}
@@ -41,6 +46,17 @@ func (r *Runner) bisect(e *journal.Entry, blind bool) ([]journal.Entry, error) {
 		h.Bisecting, h.Former = true, now
 	}
 	return r.split(spec, e.N, halves...)
+}
+
+// loadAgain goes on with an entry as it is: its object is stored, so that it was made by a process that survived that, and what a
+// warehouse may be taking in at this moment must not be offered once more in other pieces.
+func (r *Runner) loadAgain(e *journal.Entry, err error) ([]journal.Entry, error) {
+	if err != nil {
+		return nil, fmt.Errorf("whether the object is there already: %w", err)
+	}
+	again := *e
+	again.Attempts = 0
+	return []journal.Entry{again}, r.opt.Journal.Replace(again)
 }
 
 // settledBefore says whether an earlier life settled an entry after all.

@@ -251,7 +251,7 @@ func TestTooLargeThenHalves(t *testing.T) {
 		s.Buffer.Size = 3000
 		w.open(s)
 		w.dest.most = 3
-		w.dest.set(weather{storedError: 0.6})
+		w.dest.set(weather{storedError: 0.3})
 		for range 6 {
 			w.mustPut("req-post", 11)
 			w.sleep(4 * time.Second)

@@ -196,7 +196,7 @@ func (s *simulation) burst() {
 		}
 		for range 1 + s.rng.Intn(2) {
 			puts, n := 1+s.rng.Intn(4), 1+s.rng.Intn(6)
-			if st.name == "req-find" || st.name == "zipped" {
+			if st.name == "req-find" || st.name == "load" {
 				i, again := s.rng.Intn(1000), s.rng.Intn(3)
 				wg.Go(func() {
 					_ = s.putKeyed(st.name, n)
