@@ -45,7 +45,7 @@ func frames(t *testing.T, l *Log) (all []string) {
 		}
 		one := ""
 		if n != nil {
-			one = fmt.Sprint(n.Request[:3], n.Attributes["env"])
+			one = fmt.Sprintf("%v%s", n.Request[:3], n.Attributes["env"])
 		}
 		err = f.Records(0, noPosition, func(r record.Record) error {
 			one += "|" + string(r.Data)

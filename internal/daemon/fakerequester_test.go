@@ -34,7 +34,6 @@ type fakeDestination struct {
 	byName      map[string]string // record: data
 	requests    map[string]uint64 // request id: digest of its payload
 	order       map[string][]string
-	unsure      map[string]bool // data that was taken in an attempt whose answer was lost
 	attempts    int
 	ledger      map[string]bool // load ids
 	loaded      map[string]int  // by object

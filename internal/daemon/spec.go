@@ -90,10 +90,10 @@ func objectsInto(spec *delivery.Spec, d *config.S3, partitioned bool) (err error
 // asideInto says where records that are set aside go, when that is not the destination itself.
 func asideInto(spec *delivery.Spec, s config.Stream) (err error) {
 	d := s.FailedS3()
-	switch {
-	case d == s.Destination.S3:
+	switch d {
+	case s.Destination.S3:
 		return nil
-	case d == nil:
+	case nil:
 		return errors.New("records that are set aside have no place: backup.s3 is missing")
 	}
 	spec.ErrorBucket = d.Bucket

@@ -105,16 +105,16 @@ func (t *tracker) enter(ch *channel, id int64) (*waiter, bool) {
 }
 
 // leave ends a wait. The outcome may have come in the same moment; last is why the last question failed.
-func (t *tracker) leave(ch *channel, w *waiter) (last error, out record.Outcome, settled bool) {
+func (t *tracker) leave(ch *channel, w *waiter) (out record.Outcome, settled bool, last error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	select {
 	case out = <-w.done:
-		return nil, out, true
+		return out, true, nil
 	default:
 	}
 	t.forget(ch, w)
-	return ch.last, out, false
+	return out, false, ch.last
 }
 
 // settle is called under the lock.

@@ -36,7 +36,7 @@ func TestReplyCodes(t *testing.T) {
 		{hecfake.Fault{Code: 4}, "InvalidToken", record.Retry, true},
 		{hecfake.Fault{Code: 5}, "InvalidDataFormat", record.Rejected, false},
 		{hecfake.Fault{Code: 6, Event: &one}, "InvalidDataFormat", record.Rejected, false},
-		{hecfake.Fault{Code: 7}, "InvalidIndex", record.Rejected, false},
+		{hecfake.Fault{Code: 7}, "InvalidIndex", record.Retry, true}, // of raw data
 		{hecfake.Fault{Code: 8}, "ServerError", record.Retry, false},
 		{hecfake.Fault{Code: 9, RetryAfter: seven}, "IndexerBusy", record.Retry, false},
 		{hecfake.Fault{Code: 10}, "ProxyWithoutStickySessions", record.Retry, false},
@@ -93,6 +93,19 @@ func TestReplyCodes(t *testing.T) {
 				t.Errorf("%d events in %d requests", len(fake.Events()), fake.Requests())
 			}
 		})
+	}
+}
+
+// Events may name an index themselves: the bad one goes aside.
+func TestIndexOfAnEvent(t *testing.T) {
+	fake := hecfake.New(testToken)
+	s := open(t, fake, Options{Endpoint: "event"})
+	fake.Next(hecfake.Fault{Code: 7}, hecfake.Fault{Code: 7})
+	if r := s.Send(context.Background(), sinktest.NewRequest(1, "a", "b")); r.Kind != record.Rejected || !r.TooLarge {
+		t.Errorf("two: %+v", r)
+	}
+	if r := sendOne(s); r.Kind != record.Rejected || r.TooLarge || r.Code != "Splunk.InvalidIndex" {
+		t.Errorf("one: %+v", r)
 	}
 }
 

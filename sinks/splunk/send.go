@@ -59,7 +59,7 @@ func (s *Sink) post(ctx context.Context, ch *channel, p parcel) record.Outcome {
 	r, out, ok := judge(a, p.sent)
 	switch {
 	case !ok:
-		return s.loud(ctx, a.token, out)
+		return s.loud(ctx, a.token, s.ownIndex(out))
 	case s.o.AckTimeout == 0:
 		return record.Outcome{Kind: record.Delivered}
 	case r.AckID == nil:
@@ -69,6 +69,14 @@ func (s *Sink) post(ctx context.Context, ch *channel, p parcel) record.Outcome {
 }
 
 var errNoAckID = errors.New("splunk: accepted without an acknowledgement id: acknowledgement is disabled for the token, or what answers in the collector's place drops it")
+
+// ownIndex: raw data name no index, so that one that is refused is the configuration's or the token's, and can be mended.
+func (s *Sink) ownIndex(out record.Outcome) record.Outcome {
+	if out.Code == "Splunk.InvalidIndex" && s.o.Endpoint == "raw" {
+		out.Kind, out.TooLarge, out.Unsent = record.Retry, false, true
+	}
+	return out
+}
 
 // query is what raw data cannot say itself.
 func (s *Sink) query() url.Values {
@@ -112,7 +120,7 @@ func (s *Sink) await(ctx context.Context, ch *channel, id int64) record.Outcome 
 	case <-s.acks.ctx.Done():
 		why = fmt.Errorf("splunk: %w", errClosed)
 	}
-	last, out, settled := s.acks.leave(ch, w)
+	out, settled, last := s.acks.leave(ch, w)
 	switch {
 	case settled:
 		return out
