@@ -78,7 +78,7 @@ func encode(shape string, data ...string) (string, int, []record.Verdict) {
 }
 
 func TestEncode(t *testing.T) {
-	const at = "1795000000000000000"
+	const at, next = "1795000000000001001", "1795000000000001002" // the first two records stand at 1001 and 1002
 	stream := `{"streams":[{"stream":{"env":"a\"b","job":"hydrant"},"values":[`
 	for name, c := range map[string]struct {
 		shape   string
@@ -96,8 +96,8 @@ func TestEncode(t *testing.T) {
 		"an array refuses":             {bodyArray, []string{"{", `1`, "1 2", "", `2`}, `[1,2]`, []int{0, 2, 3}},
 		"an array refuses the first":   {bodyArray, []string{"x", `1`}, `[1]`, []int{0}},
 		"an array refuses all":         {bodyArray, []string{"x"}, `[]`, []int{0}},
-		"a push":                       {bodyLoki, []string{"a\n", "b\r\nc"}, stream + `["` + at + `","a"],["` + at + `","b\r\nc"]]}]}`, nil},
-		"a push refuses what is not 8": {bodyLoki, []string{"\xff", "ü\u2028\x7f"}, stream + `["` + at + "\",\"ü\u2028\x7f\"]]}]}", []int{0}},
+		"a push":                       {bodyLoki, []string{"a\n", "b\r\nc"}, stream + `["` + at + `","a"],["` + next + `","b\r\nc"]]}]}`, nil},
+		"a push refuses what is not 8": {bodyLoki, []string{"\xff", "ü\u2028\x7f"}, stream + `["` + next + "\",\"ü\u2028\x7f\"]]}]}", []int{0}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, n, refused := encode(c.shape, c.data...)

@@ -8,7 +8,6 @@ package httpendpoint
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -18,6 +17,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/klauspost/compress/gzip"
 
 	"hydrant/record"
 )

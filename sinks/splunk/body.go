@@ -2,10 +2,11 @@ package splunk
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/klauspost/compress/gzip"
 
 	"hydrant/record"
 )
