@@ -30,6 +30,7 @@ CASES = [  # name, script and arguments, seconds
     ("partitions-file", ["partitions.py", "file"], 240),
     ("many-partitions-json", ["many_partitions.py", "json"], 300),
     ("many-partitions-parquet", ["many_partitions.py", "parquet"], 300),
+    ("metrics-dashboards", ["metrics_dashboards.py"], 300),
 ]
 GATE = [
     ("trino-reads", ["trino_reads.py"], 900),
