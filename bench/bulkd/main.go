@@ -56,13 +56,13 @@ func (s *server) bulk(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if err := s.answer(w, b); err != nil {
+	if err := s.answer(w, b, r.URL.Query().Has("filter_path")); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 	}
 }
 
-// answer reads action and document lines in turn.
-func (s *server) answer(to io.Writer, b []byte) error {
+// answer reads action and document lines in turn. Who filters is told each item's status, others all of it.
+func (s *server) answer(to io.Writer, b []byte, filtered bool) error {
 	w := bufio.NewWriterSize(to, 64<<10)
 	_, _ = w.WriteString(`{"took":30,"errors":false,"items":[`)
 	for n := 0; len(b) > 0; n++ {
@@ -75,9 +75,13 @@ func (s *server) answer(to io.Writer, b []byte) error {
 		if n > 0 {
 			_ = w.WriteByte(',')
 		}
-		_, _ = fmt.Fprintf(w, `{"create":{"_index":"logs-2026-11-27","_id":"AAAAAAAAAAAAAAAAAAAAAA-%d","_version":1,"result":"created","_shards":{"total":2,"successful":1,"failed":0},"_seq_no":%d,"_primary_term":1,"status":201}}`, n, n)
 		s.taken.Add(1)
 		s.bytes.Add(int64(len(doc)))
+		if filtered {
+			_, _ = w.WriteString(`{"create":{"status":201}}`)
+			continue
+		}
+		_, _ = fmt.Fprintf(w, `{"create":{"_index":"logs-2026-11-27","_id":"AAAAAAAAAAAAAAAAAAAAAA-%d","_version":1,"result":"created","_shards":{"total":2,"successful":1,"failed":0},"_seq_no":%d,"_primary_term":1,"status":201}}`, n, n)
 	}
 	_, _ = w.WriteString("]}")
 	return w.Flush()

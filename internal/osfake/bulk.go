@@ -47,7 +47,7 @@ type action struct {
 var indexName = regexp.MustCompile(`^[^A-Z\\/*?"<>| ,#:_+-][^A-Z\\/*?"<>| ,#:]*$`)
 
 // take works through a bulk request. Its framing must be right as a whole; each document is then taken or refused by itself.
-func (s *Server) take(body []byte, filtered bool) reply {
+func (s *Server) take(body []byte, filtered, ids bool) reply {
 	if len(body) == 0 || body[len(body)-1] != '\n' {
 		return whole(http.StatusBadRequest, "illegal_argument_exception", `The bulk request must be terminated by a newline [\n]`)
 	}
@@ -62,14 +62,37 @@ func (s *Server) take(body []byte, filtered bool) reply {
 		r := s.create(d)
 		out.Errors = out.Errors || r.Error != nil
 		if filtered {
-			r = result{Status: r.Status, Error: r.Error}
+			r = result{Status: r.Status, Error: r.Error, ID: named(r.ID, ids)}
 		}
 		out.Items = append(out.Items, map[string]result{"create": r})
 	}
 	if filtered {
 		out.Took = 0
 	}
+	if s.Shuffle {
+		turnFailures(out.Items)
+	}
 	return reply{status: http.StatusOK, body: out}
+}
+
+func named(id string, ids bool) string {
+	if ids {
+		return id
+	}
+	return ""
+}
+
+// turnFailures puts what failed in the opposite order, each in a place of one that failed, as ingest pipelines do.
+func turnFailures(items []map[string]result) {
+	var at []int
+	for i := range items {
+		if items[i]["create"].Error != nil {
+			at = append(at, i)
+		}
+	}
+	for a, b := 0, len(at)-1; a < b; a, b = a+1, b-1 {
+		items[at[a]], items[at[b]] = items[at[b]], items[at[a]]
+	}
 }
 
 func parse(lines [][]byte) ([]Document, error) {

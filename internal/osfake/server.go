@@ -20,6 +20,7 @@ type Server struct {
 	Username     string // with SetPassword: basic authentication that requests must have; "": none
 	MaxBytes     int64  // of a body as it is sent; more is answered 413. Default 100 MiB
 	NoAutoCreate bool   // indices are there only once AddIndex or AddDataStream made them
+	Shuffle      bool   // items that fail come in the opposite order, as those that an ingest pipeline refuses may
 	Unfiltered   bool   // filter_path is not known: answers have all their fields
 
 	// Judge is asked about each document before it is taken, one at a time, in order; nil, or nil from it, refuses none.
@@ -162,7 +163,8 @@ func (s *Server) answer(r *http.Request, raw []byte) reply {
 	if err != nil {
 		return whole(http.StatusBadRequest, "zip_exception", err.Error())
 	}
-	return s.take(body, r.URL.Query().Get("filter_path") != "" && !s.Unfiltered)
+	filter := r.URL.Query().Get("filter_path")
+	return s.take(body, filter != "" && !s.Unfiltered, strings.Contains(filter, "_id"))
 }
 
 func (s *Server) authorized(r *http.Request) bool {

@@ -12,10 +12,14 @@ const taken = `{"create":{"status":201}}`
 // filter asks for that: of the many fields of a bulk answer only these are made, sent and read.
 const filter = "errors,items.*.status,items.*.error,error,status"
 
+// filterIDs asks for documents' ids, too.
+const filterIDs = filter + ",items.*._id"
+
 // answerItem is what a bulk answer says of one item.
 type answerItem struct {
 	status int
 	cause  []byte // JSON; nil where there is none
+	id     []byte // of the document, as it stands between quotes; nil where there is none
 }
 
 // answerScanner walks a bulk answer.
@@ -117,6 +121,10 @@ func (s *answerScanner) member(item *answerItem) bool {
 	case "status":
 		item.status = status(v)
 		return ok && item.status != 0
+	case "_id":
+		if len(v) > 2 && v[0] == '"' {
+			item.id = v[1 : len(v)-1]
+		}
 	case "error":
 		item.cause = v
 		if string(v) == "null" {

@@ -20,6 +20,7 @@ const (
 	codeThrottled       = "OpenSearch.TooManyRequests"
 	codeTooLarge        = "OpenSearch.RequestTooLarge"
 	codeInvalidRequest  = "OpenSearch.InvalidRequest"
+	codeNameless        = "OpenSearch.NamelessFailures"
 )
 
 // maxRetryAfter bounds what a cluster may ask for.

@@ -35,6 +35,7 @@ type client struct {
 	http  *http.Transport
 	nodes *nodes
 	url   url.URL // of _bulk; the node's is put in front
+	named string  // its query when answers are to name documents
 	gzip  bool
 }
 
@@ -49,6 +50,8 @@ func newClient(o *Options) (*client, error) {
 		q.Set("pipeline", o.Pipeline)
 	}
 	c.url.RawQuery = q.Encode()
+	q.Set("filter_path", filterIDs)
+	c.named = q.Encode()
 	cfg := opensearchtransport.Config{
 		URLs: urls, Transport: wire{c.http}, Router: c.nodes, SkipConnectionShuffle: true, DisableRetry: true,
 		// The library polls nodes for their health, statistics and shards for as long as this context lives, and would do so without
@@ -149,8 +152,11 @@ func (w wire) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // post sends a body once. The caller closes the answer's body; payload must not change until its shut has returned.
-func (c *client) post(a *attempt, p *payload, basic func(*http.Request)) (*http.Response, error) {
+func (c *client) post(a *attempt, p *payload, named bool, basic func(*http.Request)) (*http.Response, error) {
 	u := c.url
+	if named {
+		u.RawQuery = c.named
+	}
 	r := (&http.Request{
 		Method: http.MethodPost, URL: &u, Header: http.Header{"Content-Type": {"application/x-ndjson"}, "Accept": {"application/json"}},
 		ContentLength: int64(len(p.b)), Body: p.reader(), GetBody: p.again,

@@ -1,7 +1,6 @@
 package opensearch
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -9,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strconv"
 
 	"hydrant/record"
 )
@@ -50,7 +48,8 @@ func (s *Sink) offer(ctx context.Context, req *record.Request, b *bulk) record.R
 	defer p.shut()
 	a := newAttempt(ctx)
 	began := s.pace.begin()
-	resp, err := s.client.post(a, p, auth)
+	named := s.names.ids && s.named.Load()
+	resp, err := s.client.post(a, p, named, auth)
 	if err != nil {
 		return record.Reply{Outcome: s.unanswered(a, err)}
 	}
@@ -102,7 +101,7 @@ func (s *Sink) answered(a *attempt, req *record.Request, b *bulk, resp *http.Res
 	} else {
 		s.pace.taken(req.Bytes)
 	}
-	j.tell()
+	j.end()
 	return record.Reply{Outcome: record.Outcome{Kind: record.Delivered}, Verdicts: j.verdicts}
 }
 
@@ -110,46 +109,3 @@ var (
 	errLongAnswer = fmt.Errorf("opensearch: the answer has more than %d bytes", maxAnswer)
 	errNoAnswer   = errors.New("opensearch: the answer is not one to a bulk request")
 )
-
-// judge turns what an answer says of each item into outcomes.
-type judge struct {
-	s        *Sink
-	req      *record.Request
-	sent     []int
-	verdicts []record.Verdict // of those that were not delivered
-	busy     bool             // an item was refused because of load
-	waits    string           // type of the cause why items wait for people, the first one
-
-	last     []byte // cause of the last verdict, and its status: often many fail alike
-	lastCode int
-}
-
-// item is called for each item of the answer, in order; there may be more than were sent.
-func (j *judge) item(i int, item answerItem) {
-	if i >= len(j.sent) || item.status/100 == 2 {
-		return
-	}
-	if n := len(j.verdicts); n > 0 && j.lastCode == item.status && bytes.Equal(j.last, item.cause) {
-		j.verdicts = append(j.verdicts, record.Verdict{Item: j.sent[i], Outcome: j.verdicts[n-1].Outcome})
-		return
-	}
-	c := readCause(item.cause)
-	if item.status == http.StatusConflict && j.s.names.ids && isThere(c) {
-		return
-	}
-	j.last, j.lastCode = item.cause, item.status
-	j.verdicts = append(j.verdicts, record.Verdict{Item: j.sent[i], Outcome: itemOutcome(item.status, c)})
-	held := heldByPeople(item.status, c)
-	j.busy = j.busy || item.status == http.StatusTooManyRequests && !held
-	if held && j.waits == "" {
-		j.waits = cmp.Or(c.Type, "status "+strconv.Itoa(item.status))
-	}
-}
-
-// tell warns about what only people can mend. The cause's reason stays out of the log: it may quote a document.
-func (j *judge) tell() {
-	if j.waits != "" {
-		j.s.log.warn("the cluster takes no documents for this index until somebody changes that; they are tried again",
-			"stream", j.req.Stream, "index", j.s.o.Index, "type", clip(j.waits, 100))
-	}
-}

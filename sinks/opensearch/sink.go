@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -76,6 +77,7 @@ type Sink struct {
 	bulks     bulkPool
 	answers   bufferPool
 	log       throttledLog
+	named     atomic.Bool // answers are asked to name documents, since one had to be asked again for that
 }
 
 // New makes a client. It asks no service; credentials are asked for when the first request is made. Close the sink when done.
