@@ -19,7 +19,7 @@ type OpenSearch struct {
 	SigV4    *SigV4   `json:",omitempty"`
 	TLS      TLS
 	Encoding string   // of requests: none (default) | gzip
-	Request  Request  // default 5MB, 5000 records, 2 at once
+	Request  Request  // default 2MB, 5000 records, 2 at once
 	Timeout  Duration // of one request, 1s to 15m, default 60s
 
 	// What it takes.

@@ -20,7 +20,7 @@ func (d *Destination) fill(compression string) {
 
 func (o *OpenSearch) fill() {
 	fillText(&o.Encoding, EncodingNone)
-	o.Request.fill(5*MB, 5000, 2)
+	o.Request.fill(2*MB, 5000, 2)
 	fillDuration(&o.Timeout, 60)
 	fillText(&o.Rotation, RotationDay)
 	fillText(&o.WeekRule, "us")

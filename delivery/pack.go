@@ -189,7 +189,9 @@ func (p *packer) offer(req *record.Request, c *parcel) {
 	if p.isStopped() || p.ctx.Err() != nil {
 		return
 	}
-	req.ID = requestID(req, p.s.e.Role)
+	if p.s.spec.Requests.Whole {
+		req.ID = requestID(req, p.s.e.Role)
+	}
 	reply := p.s.to.Send(p.ctx, req)
 	p.s.r.opt.Metrics.request(p.s.r.opt.Stream, p.s.r.opt.Role, len(req.Items), req.Bytes, reply.Kind)
 	if reply.Kind == record.Rejected && reply.TooLarge && len(req.Items) > 1 {

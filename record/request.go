@@ -27,7 +27,7 @@ func (i *Item) Name() (ID, uint16) {
 // the call that it was handed to returns.
 type Request struct {
 	// ID has the shape of a UUID and names exactly these records: the same on every attempt with them, whatever process makes it,
-	// and no other request has it.
+	// and no other request has it. Empty for a destination that knows each record by itself.
 	ID      string
 	Stream  string
 	Version int   // of the stream's spec

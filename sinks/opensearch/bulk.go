@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -57,6 +58,11 @@ func (p *bulkPool) put(b *bulk) {
 
 // fill writes the items that can be sent, in their order. For those that are one line already it allocates nothing.
 func (b *bulk) fill(n *names, t *timestamp, items []record.Item) {
+	size := 0
+	for i := range items {
+		size += len(items[i].Data) + actionBytes
+	}
+	b.body, b.sent = slices.Grow(b.body, size), slices.Grow(b.sent, len(items))
 	for i := range items {
 		item := &items[i]
 		doc, err := b.line(item.Data)
@@ -70,6 +76,9 @@ func (b *bulk) fill(n *names, t *timestamp, items []record.Item) {
 		b.sent = append(b.sent, i)
 	}
 }
+
+// actionBytes is about what an action line takes.
+const actionBytes = 112
 
 // line is the record as one line. Only what has line breaks inside is looked into.
 func (b *bulk) line(data []byte) ([]byte, error) {
