@@ -69,6 +69,7 @@ func (r *Runner) send(e journal.Entry, spec *Spec) (into []journal.Entry) {
 // round offers everything that is not settled, once. over: now everything is.
 func (s *sending) round(ctx context.Context) (over bool, err error) {
 	s.r.state.attempt(s.e)
+	s.to = s.r.opt.Requester(s.e.Version) // it may be reached otherwise by now
 	began := time.Now()
 	p := newPacker(ctx, s)
 	err = s.each(ctx, func(x *record.Derived) error {
