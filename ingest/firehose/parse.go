@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"unicode/utf8"
 
+	"hydrant/internal/base64x"
 	"hydrant/internal/bodies/strictjson"
 	"hydrant/record"
 )
@@ -61,7 +62,7 @@ const (
 // parsePut reads body. An error means that it cannot be understood at all.
 func parsePut(body []byte, single bool, put *record.Put) (*putParser, error) {
 	p := &putParser{b: body, single: single, put: put}
-	put.Grow(min(len(body), maxBatchBytes*4/3)/4*3 + decodeSlack)
+	put.Grow(base64x.Max(min(len(body), maxBatchBytes*4/3)))
 	if err := p.object(p.topMember); err != nil {
 		return nil, err
 	}
@@ -290,7 +291,7 @@ func (p *putParser) data(depth int) error {
 
 // decode makes a record of src. One that is too long, or would make the put too long, is only checked.
 func (p *putParser) decode(src []byte) bool {
-	n, ok := decodeBase64(p.put.Reserve(decodedMax(len(src))), src)
+	n, ok := base64x.Decode(p.put.Reserve(base64x.Max(len(src))), src)
 	if !ok {
 		return false
 	}

@@ -43,6 +43,10 @@ func (h *handler) problemOf(stream string, err error) *httpError {
 		return unavailable(busy.Reason, busy.RetryAfter)
 	case errors.Is(err, record.ErrStreamNotFound):
 		return problem(http.StatusNotFound, "stream_not_found", fmt.Sprintf("There is no stream %.64q.", stream))
+	case errors.Is(err, ErrNoToken):
+		return problem(http.StatusUnauthorized, "unauthorized", "A token is needed: Authorization: Bearer TOKEN, or the access key of the Firehose protocol.")
+	case errors.Is(err, ErrForbidden):
+		return problem(http.StatusForbidden, "forbidden", "The token may not put records into this stream.")
 	case errors.Is(err, record.ErrStreamDeleting):
 		return problem(http.StatusNotFound, "stream_deleting", fmt.Sprintf("The stream %q is being deleted.", stream))
 	case errors.Is(err, record.ErrStopping):
@@ -72,11 +76,18 @@ func bodyProblem(status int) string {
 	return ""
 }
 
+// retryAfter is a wait in whole seconds, at least one.
+func retryAfter(d time.Duration) string {
+	return strconv.FormatInt(int64(max(1, (d+time.Second-1)/time.Second)), 10)
+}
+
 func (h *handler) fail(w http.ResponseWriter, e *httpError) {
 	h.opts.Metrics.request(e.Status)
-	if e.Status == http.StatusServiceUnavailable {
-		seconds := max(1, (e.RetryAfter+time.Second-1)/time.Second)
-		w.Header().Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
+	switch e.Status {
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", retryAfter(e.RetryAfter))
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	type inner struct {
 		Type    string `json:"type"`

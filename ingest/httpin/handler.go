@@ -1,13 +1,16 @@
-// Package httpin takes records over plain HTTP: POST /v1/streams/{stream}/records with lines, JSON or raw
-// bytes. A request is accepted whole, once it is durable, or not at all. Streams and their logs belong to
-// the Appender; this package checks no tokens.
+// Package httpin takes records over HTTP: POST /v1/streams/{stream}/records with lines, JSON or raw bytes, POST /v1/firehose/{stream} with
+// Firehose's HTTP delivery protocol, and POST /v1/streams/{stream}/error-records with what an error prefix holds. A request is accepted
+// whole, once it is durable, or not at all; where its sender names it, once however often it is sent. Streams and their logs belong to the
+// Appender, tokens to Authorize.
 package httpin
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"hydrant/internal/bodies"
@@ -23,12 +26,16 @@ type Appender interface {
 	Append(ctx context.Context, stream string, put *record.Put) (first record.ID, err error)
 }
 
-// Options of the handler. Appender is required.
+// Options of the handler. Appender and Replayer are required.
 type Options struct {
 	Appender Appender
-	Bodies   *bodies.Reader // shared with the other handlers; nil: one of its own
-	Logger   *slog.Logger   // nil: none
-	Metrics  *Metrics       // nil: none
+	Replayer Replayer
+	// Authorize says whether a token may put records into a stream, and the token's name. Its errors are ErrNoToken and ErrForbidden. nil:
+	// everybody may.
+	Authorize func(token, stream string) (name string, err error)
+	Bodies    *bodies.Reader // shared with the other handlers; nil: one of its own
+	Logger    *slog.Logger   // nil: none
+	Metrics   *Metrics       // nil: none
 }
 
 // maxRecordBytes is the longest record, as for the Firehose API.
@@ -50,6 +57,8 @@ func New(opts Options) http.Handler {
 	h := &handler{opts: opts, browser: http.NewCrossOriginProtection()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/v1/streams/{stream}/records", h.records)
+	mux.HandleFunc("/v1/streams/{stream}/error-records", h.errorRecords)
+	mux.HandleFunc("/v1/firehose/{stream}", h.delivery)
 	mux.HandleFunc("/", h.nowhere)
 	return mux
 }
@@ -77,6 +86,11 @@ func (h *handler) accept(w http.ResponseWriter, r *http.Request) (int, error) {
 	if err := h.precheck(w, r); err != nil {
 		return 0, err
 	}
+	stream := r.PathValue("stream")
+	sender, err := h.authorize(r, stream, "")
+	if err != nil {
+		return 0, err
+	}
 	split, err := splitterFor(r.Header.Get("Content-Type"))
 	if err != nil {
 		return 0, err
@@ -94,8 +108,10 @@ func (h *handler) accept(w http.ResponseWriter, r *http.Request) (int, error) {
 	if put.Count() == 0 {
 		return 0, nil // nothing to keep; whether the stream exists was not asked
 	}
+	if err := idempotency(r, sender, put); err != nil {
+		return 0, err
+	}
 	body.Recycle()
-	stream := r.PathValue("stream")
 	if _, err := h.opts.Appender.Append(r.Context(), stream, put); err != nil {
 		return 0, err
 	}
@@ -113,14 +129,33 @@ func (h *handler) precheck(w http.ResponseWriter, r *http.Request) error {
 	if err := h.browser.Check(r); err != nil {
 		return problem(http.StatusForbidden, "cross_origin", "Requests from web pages of other origins are refused.")
 	}
-	// Taking the records and ignoring the key would break the promise that the key asks for.
-	if _, ok := r.Header["Idempotency-Key"]; ok {
-		return problem(http.StatusBadRequest, "not_supported", "The header Idempotency-Key is not supported by this version.")
-	}
 	if !validName(r.PathValue("stream")) {
 		return record.ErrStreamNotFound
 	}
 	return nil
+}
+
+// ErrNoToken and ErrForbidden are what Authorize answers: no token or an unknown one, and one that may not do this.
+var (
+	ErrNoToken   = errors.New("a token is needed")
+	ErrForbidden = errors.New("the token may not put records into this stream")
+)
+
+// authorize says who sends: by the access key of Firehose's protocol, or by a bearer token.
+func (h *handler) authorize(r *http.Request, stream, accessKey string) (sender string, err error) {
+	if h.opts.Authorize == nil {
+		return "", nil
+	}
+	token := accessKey
+	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && token == "" {
+		token = bearer
+	}
+	return h.opts.Authorize(token, stream)
+}
+
+func (h *handler) allowed(r *http.Request, stream, accessKey string) error {
+	_, err := h.authorize(r, stream, accessKey)
+	return err
 }
 
 // validName says whether a stream could have this name.

@@ -91,7 +91,7 @@ func (d *Daemon) RecordsHandler() http.Handler {
 			return s, nil
 		},
 	})
-	plain := httpin.New(httpin.Options{Appender: d, Bodies: reader, Logger: d.logger, Metrics: d.metrics.http})
+	plain := httpin.New(httpin.Options{Appender: d, Replayer: d, Bodies: reader, Logger: d.logger, Metrics: d.metrics.http})
 	mux := http.NewServeMux()
 	mux.Handle("/", api)
 	mux.Handle("/v1/", plain)

@@ -1,4 +1,4 @@
-package firehose
+package base64x
 
 import (
 	"bytes"
@@ -32,8 +32,8 @@ func checkBase64(t *testing.T, src []byte) {
 	if bytes.ContainsAny(src, "\r\n") {
 		want, err = nil, base64.CorruptInputError(0)
 	}
-	dst := make([]byte, decodedMax(len(src)))
-	n, ok := decodeBase64(dst, src)
+	dst := make([]byte, Max(len(src)))
+	n, ok := Decode(dst, src)
 	if ok != (err == nil) {
 		t.Fatalf("%q: ok %v, standard library %v", src, ok, err)
 	}
@@ -55,10 +55,10 @@ func FuzzDecodeBase64(f *testing.F) {
 
 func BenchmarkDecodeBase64(b *testing.B) {
 	src := []byte(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("hydrant!"), 128)))
-	dst := make([]byte, decodedMax(len(src)))
+	dst := make([]byte, Max(len(src)))
 	b.SetBytes(int64(len(src)))
 	for b.Loop() {
-		if _, ok := decodeBase64(dst, src); !ok {
+		if _, ok := Decode(dst, src); !ok {
 			b.Fatal("refused")
 		}
 	}
