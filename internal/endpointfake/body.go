@@ -136,12 +136,12 @@ func array(b []byte) ([][]byte, *refusal) {
 	return out, nil
 }
 
-// loki reads a push of one stream. Times never fall.
+// loki reads a push of one stream. Times rise: of two equal lines of one time Loki keeps one.
 func (s *Server) loki(b []byte) ([][]byte, *refusal) {
 	var push struct {
 		Streams []struct {
 			Stream map[string]string `json:"stream"`
-			Values [][2]string       `json:"values"`
+			Values [][]string        `json:"values"`
 		} `json:"streams"`
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
@@ -155,9 +155,12 @@ func (s *Server) loki(b []byte) ([][]byte, *refusal) {
 	var out [][]byte
 	var last int64
 	for i, v := range push.Streams[0].Values {
+		if len(v) != 2 {
+			return nil, violation("entry %d has %d parts, want a time and a line", i, len(v))
+		}
 		at, err := strconv.ParseInt(v[0], 10, 64)
-		if err != nil || at < max(last, 1e18) {
-			return nil, violation("entry %d is of %q: want nanoseconds that never fall", i, v[0])
+		if err != nil || at < 1e18 || at <= last {
+			return nil, violation("entry %d is of %q: want nanoseconds that rise", i, v[0])
 		}
 		last = at
 		out = append(out, []byte(v[1]))

@@ -208,7 +208,7 @@ func TestRefusesWithoutBlame(t *testing.T) {
 
 func TestPlainShapes(t *testing.T) {
 	push := func(values string) string { return `{"streams":[{"stream":{"job":"x"},"values":[` + values + `]}]}` }
-	const at = `"1795000000000000000"`
+	const at, next = `"1795000000000000000"`, `"1795000000000000001"`
 	for _, c := range []struct {
 		shape, contentType, body string
 		want                     string // records, "" for a violation
@@ -219,10 +219,13 @@ func TestPlainShapes(t *testing.T) {
 		{JSONArray, "application/json", `[{"a":1}, 2]`, `{"a":1}|2`},
 		{JSONArray, "application/json", `[]`, ""},
 		{JSONArray, "application/json", `[1,]`, ""},
-		{Loki, "application/json", push(`[` + at + `,"a"],[` + at + `,"\n"]`), "a|\n"},
+		{Loki, "application/json", push(`[` + at + `,"a"],[` + next + `,"\n"]`), "a|\n"},
+		{Loki, "application/json", push(`[` + at + `,"a"],[` + at + `,"a"]`), ""},
+		{Loki, "application/json", push(`[` + at + `]`), ""},
+		{Loki, "application/json", push(`[` + at + `,"a","b"]`), ""},
 		{Loki, "application/json", push(""), ""},
 		{Loki, "application/json", push(`["1795000000","a"]`), ""},
-		{Loki, "application/json", push(`["1795000000000000001","a"],[` + at + `,"b"]`), ""},
+		{Loki, "application/json", push(`[` + next + `,"a"],[` + at + `,"b"]`), ""},
 		{Loki, "application/json", strings.Replace(push(`[`+at+`,"a"]`), "job", "other", 1), ""},
 		{Loki, "application/json", push(`[`+at+`,"a"]`) + "{}", ""},
 	} {

@@ -154,7 +154,7 @@ func isJSON(contentType string) bool {
 
 // conceal clips an endpoint's message, and takes out of it what nobody is to read: our secrets, and all of it when it repeats the
 // beginning of a record.
-func conceal(err error, req *record.Request, secret http.Header) error {
+func conceal(err error, req *record.Request, secrets []string) error {
 	var e *statusError
 	if !errors.As(err, &e) || e.message == "" {
 		return err
@@ -165,7 +165,7 @@ func conceal(err error, req *record.Request, secret http.Header) error {
 	if repeats(e.message, req) {
 		return &statusError{e.status, "(its message repeats a record)"}
 	}
-	return &statusError{e.status, clip(hide(e.message, secret))}
+	return &statusError{e.status, clip(hide(e.message, secrets))}
 }
 
 // repeats says whether a message holds the beginning of a record, plain or as it was sent. Records of a few bytes stand in

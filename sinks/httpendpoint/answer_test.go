@@ -191,6 +191,31 @@ func TestMessages(t *testing.T) {
 	}
 }
 
+// An endpoint's message may cite any part of what it was sent.
+func TestMessagesWithSecrets(t *testing.T) {
+	o := firehoseOptions()
+	o.AccessKey = value("prefix-of")
+	o.Headers = map[string]func() (string, error){"Authorization": value("Bearer prefix-of-a-token"), "X-Empty": value("")}
+	for message, want := range map[string]string{
+		"Bearer prefix-of-a-token is unknown":                       "*** is unknown",
+		"token prefix-of-a-token, key prefix-of.":                   "token ***, key ***.",
+		"no POST /in/a-token-in-the-path?k=secret%2Fquery&n=1 here": "no POST /in/***?*** here",
+		"k is secret/query, n is 1":                                 "k is ***, n is 1",
+	} {
+		b, _ := json.Marshal(map[string]any{"errorMessage": message})
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(500)
+			_, _ = w.Write(b)
+		}))
+		t.Cleanup(server.Close)
+		o.URL = server.URL + "/in/a-token-in-the-path?k=secret%2Fquery&n=1"
+		reply := mustNew(t, o).Send(context.Background(), sinktest.NewRequest(1, "1"))
+		if got := reply.Err.Error(); got != "the endpoint answered status 500: "+want {
+			t.Errorf("%q is told as %q", message, got)
+		}
+	}
+}
+
 func TestRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for v, want := range map[string]time.Duration{

@@ -55,15 +55,16 @@ func (s *Sink) attempt(ctx context.Context, req *record.Request, data []byte, it
 	out := s.judge(a, req, items)
 	s.learn(out, a.status, req, items, secret)
 	if out.Err != nil {
-		out.Err = conceal(out.Err, req, secret)
+		out.Err = conceal(out.Err, req, s.confidential(secret))
 	}
 	return out
 }
 
-// readAnswer reads no more than an answer may have.
+// readAnswer reads no more than an answer may have. What follows a switch of protocols is no answer: it is the connection itself, which
+// no context ends any more.
 func readAnswer(resp *http.Response) *answer {
 	a := &answer{status: resp.StatusCode, header: resp.Header, tooLong: resp.ContentLength > maxAnswerBytes}
-	if a.tooLong {
+	if a.tooLong || a.status == http.StatusSwitchingProtocols {
 		return a
 	}
 	a.body, a.err = io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes+1))

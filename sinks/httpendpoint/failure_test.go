@@ -186,6 +186,31 @@ func TestNoHTTP(t *testing.T) {
 	}
 }
 
+// A connection that became something else than HTTP has no end: nobody waits for it.
+func TestSwitchedProtocol(t *testing.T) {
+	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n")
+		if _, err := io.Copy(io.Discard, c); err != nil {
+			t.Errorf("the connection was kept: %v", err)
+		}
+	}))
+	t.Cleanup(h.Close)
+	for _, o := range []Options{firehoseOptions(), plainOptions(bodyNDJSON)} {
+		o.URL, o.Timeout = h.URL, 200*time.Millisecond
+		if reply := mustNew(t, o).Send(context.Background(), sinktest.NewRequest(1, "1")); reply.Kind != record.Retry || reply.Code != codeDestination {
+			t.Errorf("%+v, want a retry", reply)
+		}
+	}
+}
+
 func TestCancelled(t *testing.T) {
 	fake := receiver(t, "")
 	arrived := make(chan struct{})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -66,12 +67,36 @@ func (h *headers) forget(used http.Header) {
 	h.known = nil
 }
 
-// hide takes the values of headers out of a text.
-func hide(text string, secret http.Header) string {
-	for _, v := range secret {
-		if v[0] != "" {
-			text = strings.ReplaceAll(text, v[0], "***")
+// confidential is what an endpoint may know from a request and nobody is to read: the values of secret headers, whole and by word, as
+// the token of "Bearer token" is told without the word before it, and what may be a token in the URL.
+func (s *Sink) confidential(secret http.Header) []string {
+	const word, segment = 6, 16 // shorter ones stand in ordinary text
+	var out []string
+	add := func(least int, values ...string) {
+		for _, v := range values {
+			if len(v) >= least {
+				out = append(out, v)
+			}
 		}
+	}
+	for _, v := range secret {
+		add(1, v[0])
+		add(word, strings.Fields(v[0])...)
+	}
+	add(word, s.url.RawQuery)
+	for _, values := range s.url.Query() {
+		add(word, values...)
+	}
+	add(segment, strings.Split(s.url.Path, "/")...)
+	add(segment, strings.Split(s.url.EscapedPath(), "/")...)
+	return out
+}
+
+// hide takes the secrets out of a text, the longest first: one may be part of another.
+func hide(text string, secrets []string) string {
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+	for _, v := range secrets {
+		text = strings.ReplaceAll(text, v, "***")
 	}
 	return text
 }

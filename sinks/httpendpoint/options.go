@@ -83,7 +83,7 @@ func parseURL(s string) (*url.URL, error) {
 		return nil, errors.New("the URL cannot be parsed")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, fmt.Errorf("the URL's scheme is %q: want http or https", u.Scheme)
-	case u.Host == "":
+	case u.Hostname() == "":
 		return nil, errors.New("the URL has no host")
 	case u.User != nil:
 		return nil, errors.New("the URL holds a user: give the header Authorization instead")

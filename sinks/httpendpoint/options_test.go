@@ -41,6 +41,7 @@ func TestOptions(t *testing.T) {
 		"no URL":                   {"", func(o *Options) { o.URL = "" }, "scheme"},
 		"another scheme":           {"", func(o *Options) { o.URL = "ftp://x/" }, "scheme"},
 		"no host":                  {"", func(o *Options) { o.URL = "http:///x" }, "no host"},
+		"port without a host":      {"", func(o *Options) { o.URL = "http://:80/x" }, "no host"},
 		"no URL at all":            {"", func(o *Options) { o.URL = "http://secret\x7f" }, "cannot be parsed"},
 		"user":                     {"", func(o *Options) { o.URL = "http://me:secret@x/" }, "Authorization"},
 		"no ARN":                   {"", func(o *Options) { o.SourceARN = "" }, "source ARN"},

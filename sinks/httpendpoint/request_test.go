@@ -9,6 +9,8 @@ import (
 	"net/http/httputil"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -78,7 +80,7 @@ func encode(shape string, data ...string) (string, int, []record.Verdict) {
 }
 
 func TestEncode(t *testing.T) {
-	const at, next = "1795000000000001001", "1795000000000001002" // the first two records stand at 1001 and 1002
+	const at, next = "1795000000000020020", "1795000000000020040" // the first two records stand at 1001 and 1002
 	stream := `{"streams":[{"stream":{"env":"a\"b","job":"hydrant"},"values":[`
 	for name, c := range map[string]struct {
 		shape   string
@@ -108,6 +110,50 @@ func TestEncode(t *testing.T) {
 				if v.Item != c.refused[i] || v.Kind != record.Rejected || v.Code != codeInvalidRecord || v.Err == nil || v.TooLarge {
 					t.Errorf("verdict %+v, want item %d rejected", v, c.refused[i])
 				}
+			}
+		})
+	}
+}
+
+// Two equal lines of one time are one for Loki, and earlier ones may be too old for it.
+func TestLokiTimes(t *testing.T) {
+	item := func(millis int64, pos record.Position, sub uint16) record.Item {
+		return record.Item{ID: record.ID{Pos: pos}, Sub: sub, ArrivalMillis: millis, Data: []byte("x")}
+	}
+	back := item(1, 9, 0) // from an error prefix, where records stand in any order
+	back.Origin = &record.Origin{ID: record.ID{Pos: 3}}
+	for name, c := range map[string]struct {
+		items []record.Item
+		want  []int64
+	}{
+		"each its own":           {[]record.Item{item(1, 1, 0), item(1, 2, 0), item(2, 3, 0)}, []int64{1_000_020, 1_000_040, 2_000_060}},
+		"whatever goes before":   {[]record.Item{item(1, 2, 0)}, []int64{1_000_040}},
+		"parts":                  {[]record.Item{item(1, 1, 1), item(1, 1, 2), item(1, 2, 0)}, []int64{1_000_021, 1_000_022, 1_000_040}},
+		"more parts than room":   {[]record.Item{item(1, 1, 20), item(1, 2, 0), item(1, 2, 1)}, []int64{1_000_040, 1_000_041, 1_000_042}},
+		"positions begin anew":   {[]record.Item{item(1, 49_999, 0), item(1, 50_000, 0)}, []int64{1_999_980, 1_999_981}},
+		"more than fit":          {[]record.Item{item(1, 49_999, 19), item(1, 50_000, 0), item(2, 50_001, 0)}, []int64{1_999_999, 2_000_000, 2_000_020}},
+		"came back":              {[]record.Item{item(1, 8, 0), back}, []int64{1_000_160, 1_000_161}},
+		"the clock was put back": {[]record.Item{item(7, 1, 0), item(3, 2, 0)}, []int64{7_000_020, 7_000_021}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := plainOptions(bodyLoki)
+			b, _, _ := o.encoder()(nil, &record.Request{Items: c.items})
+			var push struct {
+				Streams []struct{ Values [][2]string }
+			}
+			if err := json.Unmarshal(b, &push); err != nil {
+				t.Fatal(err)
+			}
+			var got []int64
+			for _, v := range push.Streams[0].Values {
+				n, err := strconv.ParseInt(v[0], 10, 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, n)
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("%v, want %v", got, c.want)
 			}
 		})
 	}
