@@ -165,7 +165,8 @@ func refusals(t *testing.T) []refusal {
 		{"no type at all", "; what", text("a"), nil, 415, "unsupported_type"},
 		{"UTF-16", "text/plain; charset=utf-16le", text("a"), nil, 415, "unsupported_type"},
 		{"half sent", "text/plain", io.MultiReader(text("a\nb"), brokenOff{}), nil, 400, "bad_body"},
-		{"key", "text/plain", text("a"), []string{"Idempotency-Key", "x"}, 400, "not_supported"},
+		{"key", "text/plain", text("a"), []string{"Idempotency-Key", "ü"}, 400, "bad_idempotency_key"},
+		{"empty key", "text/plain", text("a"), []string{"Idempotency-Key", ""}, 400, "bad_idempotency_key"},
 		{"web page", "text/plain", text("a"), []string{"Origin", "https://else.example", "Sec-Fetch-Site", "cross-site"}, 403, "cross_origin"},
 	}
 }
