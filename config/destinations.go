@@ -1,5 +1,7 @@
 package config
 
+import "slices"
+
 // Destination says where batches go. Exactly one is set.
 type Destination struct {
 	S3         *S3         `json:",omitempty"`
@@ -183,4 +185,9 @@ func (s Stream) FailedS3() *S3 {
 		return s.Backup.S3
 	}
 	return s.Destination.S3
+}
+
+// WritesStdout says whether a stream delivers to standard output: nothing else may be written there.
+func (c *Config) WritesStdout() bool {
+	return slices.ContainsFunc(c.Streams, func(s Stream) bool { return s.Destination.File != nil && s.Destination.File.Path == Stdout })
 }

@@ -140,6 +140,9 @@ func sayReady(ctx context.Context, c *config.Config, s *daemon.Server, logger *s
 	if c.File != "" {
 		file = "configuration " + c.File
 	}
+	if c.WritesStdout() {
+		out = io.Discard // it belongs to the records
+	}
 	fmt.Fprintf(out, "hydrant %s is ready: records on http://%s, admin on http://%s, data in %s, %s, %s\n",
 		versionText(), s.Addr(), s.AdminAddr(), c.DataDir, file, count(len(names), "stream"))
 	logger.Info("ready", "version", versionText(), "listen", s.Addr(), "admin", s.AdminAddr(), "data_dir", c.DataDir, "config", c.File, "streams", len(names))
