@@ -199,6 +199,7 @@ type Options struct {
 	// RetryFor is how long a Requester or Loader is tried before what it did not take is set aside.
 	RetryFor func() time.Duration
 	Answers  *answers.Store
+	Memory   *Memory              // of requests
 	NewSpool func() *spool.Buffer // takes the encoded form of an object
 	// Limits and NewLanes are for partitions alone.
 	Limits   func() Limits

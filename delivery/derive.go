@@ -17,6 +17,7 @@ type deriver struct {
 	e     *journal.Entry
 	stage Stage // nil: records are delivered as they came
 	lane  *chunk
+	from  record.Position // nothing before it is made once more; 0: from the entry's beginning
 }
 
 // source is a record as it came, or its digest when only that was kept.
@@ -52,7 +53,7 @@ func (d *deriver) each(ctx context.Context, last record.Position, visit func(sou
 		x.Origin = src.rec.Origin
 		return visit(src, x)
 	}
-	return d.r.opt.Source.Read(ctx, d.e.Batch.First.Pos, min(last, d.e.Batch.Last.Pos), func(rec record.Record) error {
+	return d.r.opt.Source.Read(ctx, max(d.from, d.e.Batch.First.Pos), min(last, d.e.Batch.Last.Pos), func(rec record.Record) error {
 		if !d.e.HasAny(rec.Pos) {
 			return nil
 		}

@@ -43,6 +43,10 @@ func (w *work) load() (over bool) {
 		}
 		spent := before + time.Since(began)
 		if spent >= w.r.opt.RetryFor() {
+			if w.inLedger(l) {
+				w.loaded(l.ID, attempt)
+				return true
+			}
 			if w.leaveManifest(l, out) {
 				return true
 			}
@@ -89,9 +93,20 @@ func (w *work) loaded(id string, attempt int) {
 // loadsKept is how many of the newest rows of the ledger are always kept, for people to look at.
 const loadsKept = 100
 
+// inLedger says whether the batch is known to be loaded: the answer to an attempt may be all that was lost. Who cannot be asked knows
+// nothing, and retries end all the same.
+func (w *work) inLedger(l *record.Load) bool {
+	there, err := w.r.opt.Loader(w.e.Version).Loaded(w.r.ctx, l.Stream, l.ID)
+	if err != nil {
+		w.r.opt.Logger.Warn("the ledger cannot be asked; look into it before the batch is loaded by hand", "batch", w.e.N, "key", l.Key, "err", err)
+	}
+	return there && err == nil
+}
+
 // leaveManifest gives up: the object stays where it is, and beside it stands a manifest with which people can load it.
 func (w *work) leaveManifest(l *record.Load, out record.Outcome) bool {
-	w.r.opt.Logger.Error("the warehouse did not take a batch in time; its manifest is left for loading it by hand", "batch", w.e.N, "key", l.Key, "code", out.Code, "err", out.Err)
+	w.r.opt.Logger.Error("the warehouse did not take a batch in time; its manifest is left for loading it by hand", "batch", w.e.N, "load", l.ID, "key", l.Key,
+		"code", out.Code, "err", out.Err)
 	e := w.e
 	e.Loaded = &journal.Stored{Bucket: l.Bucket, Key: l.Key, Bytes: l.Size}
 	e.WaitedMillis, e.Former = 0, nil

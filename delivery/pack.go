@@ -6,21 +6,31 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 
 	"hydrant/record"
 )
 
-// errStopped ends a round early: the destination takes nothing at the moment.
-var errStopped = errors.New("the round was stopped")
+var (
+	// errStopped ends a round early: the destination takes nothing at the moment.
+	errStopped = errors.New("the round was stopped")
+	// errHeld ends the reading of a round, not the round: the destination does not answer, and what was read of the log must not be held
+	// in memory meanwhile.
+	errHeld = errors.New("all requests are under way")
+)
+
+// patience is how long what was read of the log is held while all requests are under way.
+const patience = time.Second
 
 // parcel is a request with the memory its records lie in.
 type parcel struct {
 	req   record.Request
 	arena []byte
 	raws  []raw
-	fresh int // items that are not settled
+	fresh int   // items that are not settled
+	grant int64 // of Memory
 }
 
 // raw is what an item's error record would hold.
@@ -48,6 +58,9 @@ type packer struct {
 	made   int
 	wg     sync.WaitGroup
 
+	heldPos record.Position // what add has not taken yet, after errHeld
+	heldSub uint16
+
 	mu      sync.Mutex
 	out     record.Outcome // the worst that was said
 	stopped bool
@@ -64,8 +77,12 @@ func (p *packer) add(x *record.Derived) error {
 	if settled && !whole {
 		return nil
 	}
+	if x.Pos == p.heldPos && x.Sub < p.heldSub {
+		return nil // taken before the reading was interrupted
+	}
+	p.heldPos, p.heldSub = x.Pos, x.Sub
 	if p.cur == nil {
-		if err := p.begin(); err != nil {
+		if err := p.begin(patience); err != nil {
 			return err
 		}
 	}
@@ -73,7 +90,7 @@ func (p *packer) add(x *record.Derived) error {
 		if err := p.flush(); err != nil {
 			return err
 		}
-		if err := p.begin(); err != nil {
+		if err := p.begin(patience); err != nil {
 			return err
 		}
 	}
@@ -101,14 +118,14 @@ func (p *packer) put(x *record.Derived, settled bool) {
 	}
 }
 
-// begin takes an empty parcel, when one is free.
-func (p *packer) begin() error {
+// begin takes an empty parcel, when one is free within some time.
+func (p *packer) begin(within time.Duration) error {
 	p.limits = p.s.limits()
 	if p.isStopped() {
 		return errStopped
 	}
 	p.ends = p.ends[:0]
-	defer p.makeRoom()
+	defer p.makeRoom() // whoever gets a parcel
 	if p.made < p.limits.Concurrent {
 		select {
 		case p.cur = <-p.free:
@@ -121,8 +138,16 @@ func (p *packer) begin() error {
 	}
 	select {
 	case p.cur = <-p.free:
-	case <-p.ctx.Done():
-		return p.ctx.Err()
+	default:
+		t := time.NewTimer(within)
+		defer t.Stop()
+		select {
+		case p.cur = <-p.free:
+		case <-t.C:
+			return errHeld
+		case <-p.ctx.Done():
+			return p.ctx.Err()
+		}
 	}
 	if p.isStopped() {
 		return errStopped
@@ -135,8 +160,14 @@ func (p *packer) makeRoom() {
 	if p.cur == nil {
 		return
 	}
-	if want := int(min(p.limits.Bytes, p.s.e.Batch.Bytes)) + 64<<10; cap(p.cur.arena) < want {
-		p.cur.arena = make([]byte, 0, want)
+	want := min(p.limits.Bytes, p.s.e.Batch.Bytes+1)
+	p.cur.grant = p.s.r.opt.Memory.take(want)
+	if !p.s.spec.Requests.Whole { // else its size is settled
+		want = p.cur.grant
+		p.limits.Bytes = want
+	}
+	if room := int(want) + 16<<10; cap(p.cur.arena) < room || cap(p.cur.arena) > 4*room {
+		p.cur.arena = make([]byte, 0, room)
 	}
 }
 
@@ -148,8 +179,7 @@ func (p *packer) flush() error {
 		return nil
 	}
 	if c.fresh == 0 {
-		c.reset()
-		p.free <- c
+		p.done(c)
 		return nil
 	}
 	for i := range c.req.Items { // the arena has stopped moving
@@ -159,17 +189,27 @@ func (p *packer) flush() error {
 	c.req.Stream, c.req.Version = p.s.r.opt.Stream, p.s.e.Version
 	p.wg.Go(func() {
 		p.offer(&c.req, c)
-		c.reset()
-		p.free <- c
+		p.done(c)
 	})
 	return nil
+}
+
+// done gives a parcel back.
+func (p *packer) done(c *parcel) {
+	p.s.r.opt.Memory.give(c.grant)
+	c.grant = 0
+	c.reset()
+	p.free <- c
 }
 
 // end sends what is left and waits for all answers.
 func (p *packer) end() error {
 	err := error(nil)
-	if p.cur != nil && !p.isStopped() {
+	switch {
+	case p.cur != nil && !p.isStopped():
 		err = p.flush()
+	case p.cur != nil:
+		p.done(p.cur)
 	}
 	p.wg.Wait()
 	for len(p.free) > 0 {

@@ -72,15 +72,12 @@ func (s *sending) round(ctx context.Context) (over bool, err error) {
 	s.to = s.r.opt.Requester(s.e.Version) // it may be reached otherwise by now
 	began := time.Now()
 	p := newPacker(ctx, s)
-	err = s.each(ctx, func(x *record.Derived) error {
-		if x.Failure != nil {
-			if !s.board.has(x.Pos, x.Sub) {
-				s.board.failed(x, x.Failure, 1, nil)
-			}
-			return nil
+	err = s.pack(ctx, p)
+	for errors.Is(err, errHeld) {
+		if err = p.begin(time.Hour); err == nil {
+			err = s.pack(ctx, p)
 		}
-		return p.add(x)
-	})
+	}
 	err = errors.Join(err, p.end())
 	if errors.Is(err, errStopped) {
 		err = nil
@@ -93,6 +90,19 @@ func (s *sending) round(ctx context.Context) (over bool, err error) {
 	return err == nil, err
 }
 
+// pack goes on where the packer stands.
+func (s *sending) pack(ctx context.Context, p *packer) error {
+	return s.each(ctx, p.heldPos, func(x *record.Derived) error {
+		if x.Failure == nil {
+			return p.add(x)
+		}
+		if !s.board.has(x.Pos, x.Sub) {
+			s.board.failed(x, x.Failure, 1, nil)
+		}
+		return nil
+	})
+}
+
 // failedFirst notes when the time for retries began.
 func (s *sending) failedFirst(began time.Time) {
 	s.mu.Lock()
@@ -102,12 +112,13 @@ func (s *sending) failedFirst(began time.Time) {
 	}
 }
 
-// each goes over the entry's records as the processors make them.
-func (s *sending) each(ctx context.Context, visit func(*record.Derived) error) error {
+// each goes over the entry's records as the processors make them, from a position on.
+func (s *sending) each(ctx context.Context, from record.Position, visit func(*record.Derived) error) error {
 	d, err := s.r.deriver(&s.e, nil)
 	if err != nil {
 		return err
 	}
+	d.from = from
 	return d.each(ctx, s.e.Batch.Last.Pos, func(_ source, x *record.Derived) error { return visit(x) })
 }
 
@@ -137,7 +148,7 @@ func (s *sending) spent() time.Duration {
 func (s *sending) giveUp(ctx context.Context) error {
 	s.r.opt.Logger.Error("the destination did not take these records in time; they go to the backup", "batch", s.e.N, "code", s.last.Code, "attempts", s.rounds)
 	f := &record.Failure{Type: s.spec.Requests.ErrorType, Code: s.last.Code, Message: errText(s.last.Err)}
-	return s.each(ctx, func(x *record.Derived) error {
+	return s.each(ctx, 0, func(x *record.Derived) error {
 		if !s.board.has(x.Pos, x.Sub) {
 			s.board.failed(x, f, s.rounds, s.to.Describe(itemOf(x)))
 		}

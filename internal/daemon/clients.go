@@ -16,9 +16,8 @@ import (
 type clients struct {
 	s *stream
 
-	mu     sync.Mutex
-	made   map[string]io.Closer
-	counts bool // among those that share the memory for requests
+	mu   sync.Mutex
+	made map[string]io.Closer
 }
 
 func newClients(s *stream) *clients { return &clients{s: s, made: map[string]io.Closer{}} }
@@ -27,13 +26,13 @@ func newClients(s *stream) *clients { return &clients{s: s, made: map[string]io.
 func (c *clients) requester(version int) delivery.Requester {
 	d := c.destination(version)
 	if made := c.s.env.requester; made != nil {
-		return sharedRequests{made(c.s.name, d), c.s.env}
+		return bounded(made(c.s.name, d), d, c.s.env)
 	}
 	client, err := c.client(d, func() (io.Closer, error) { return newRequester(c.s.env, c.s.name, d) })
 	if err != nil {
 		return unreachable{err}
 	}
-	return sharedRequests{client.(delivery.Requester), c.s.env}
+	return bounded(client.(delivery.Requester), d, c.s.env)
 }
 
 // loader is what takes in a version's objects.
@@ -71,10 +70,6 @@ func (c *clients) client(d config.Destination, make func() (io.Closer, error)) (
 		return nil, err
 	}
 	c.made[string(key)] = made
-	if !c.counts {
-		c.counts = true
-		c.s.env.requesting.Add(1)
-	}
 	return made, nil
 }
 
@@ -85,30 +80,36 @@ func (c *clients) close() {
 		_ = made.Close()
 		delete(c.made, key)
 	}
-	if c.counts {
-		c.counts = false
-		c.s.env.requesting.Add(-1)
-	}
 }
 
-// sharedRequests keeps the requests of all streams together within a bounded memory: the more streams, the smaller they are. No stream
-// waits for another.
-type sharedRequests struct {
+// What requests under way may take of memory, of all streams together: record bytes, of which sinks make bodies of about the same size.
+const (
+	requestMemory = 32 << 20
+	leastRequest  = 128 << 10
+	leastWhole    = 256 << 10
+)
+
+// bounded keeps requests whose size is settled when their batch closes within a share of the memory: the more streams have such a
+// destination, the smaller they are.
+func bounded(r delivery.Requester, d config.Destination, e *env) delivery.Requester {
+	if !whole(d) {
+		return r
+	}
+	return wholeRequests{r, e}
+}
+
+// whole says whether a destination takes a request or leaves it.
+func whole(d config.Destination) bool { return d.Splunk != nil || d.HTTP != nil }
+
+type wholeRequests struct {
 	delivery.Requester
 	env *env
 }
 
-const (
-	requestMemory = 96 << 20 // record bytes of requests under way, of all streams
-	leastRequest  = 256 << 10
-)
-
-// Limits are the destination's, as far as the memory reaches.
-func (s sharedRequests) Limits() record.RequestLimits {
-	l := s.Requester.Limits()
-	share := requestMemory / workersPerReader / max(1, s.env.requesting.Load())
-	l.Concurrent = max(1, min(l.Concurrent, int(share/leastRequest)))
-	l.Bytes = min(l.Bytes, max(leastRequest, share/int64(l.Concurrent)))
+// Limits are the destination's, as far as the share reaches.
+func (w wholeRequests) Limits() record.RequestLimits {
+	l := w.Requester.Limits()
+	l.Bytes = min(l.Bytes, max(leastWhole, requestMemory/max(1, w.env.wholeStreams.Load())))
 	return l
 }
 

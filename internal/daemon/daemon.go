@@ -188,6 +188,7 @@ func (d *Daemon) shared() (left []upload, err error) {
 	d.slots = semaphore.NewWeighted(int64(2 * runtime.GOMAXPROCS(0)))
 	d.spoolBudget = spool.NewBudget(0, 0)
 	d.lanes = &spool.LaneBudget{}
+	d.requests = delivery.NewMemory(requestMemory, leastRequest)
 	d.region, d.dataDir, d.minFree = d.cfg.AWS.Region, dir, int64(d.cfg.MinFree)
 	d.metrics = newMetrics(d.registry)
 	file := filestore.New(d.fs, dir)

@@ -18,28 +18,29 @@ import (
 
 // env is what all streams share.
 type env struct {
-	fs          vfs.FS
-	catalog     *catalog
-	pool        *wal.Pool
-	guard       *wal.Guard
-	diskBytes   int64
-	stores      *stores
-	slots       *semaphore.Weighted
-	spoolDir    string
-	spoolBudget *spool.Budget
-	lanes       *spool.LaneBudget
-	around      func(delivery.Stage) delivery.Stage                          // every chain of processors; nil: nothing
-	requester   func(stream string, d config.Destination) delivery.Requester // in place of all, when not nil
-	loader      func(stream string, d config.Destination) delivery.Loader    // the same
-	requesting  atomic.Int64                                                 // streams whose records travel in requests
-	aws         config.AWS
-	dataDir     string
-	minFree     int64
-	region      string // of AWS services, where nothing else is said
-	metrics     *metrics
-	logger      *slog.Logger
-	now         func() time.Time
-	stop        atomic.Bool
+	fs           vfs.FS
+	catalog      *catalog
+	pool         *wal.Pool
+	guard        *wal.Guard
+	diskBytes    int64
+	stores       *stores
+	slots        *semaphore.Weighted
+	spoolDir     string
+	spoolBudget  *spool.Budget
+	lanes        *spool.LaneBudget
+	around       func(delivery.Stage) delivery.Stage                          // every chain of processors; nil: nothing
+	requester    func(stream string, d config.Destination) delivery.Requester // in place of all, when not nil
+	loader       func(stream string, d config.Destination) delivery.Loader    // the same
+	wholeStreams atomic.Int64                                                 // streams whose destination takes a request or leaves it
+	requests     *delivery.Memory
+	aws          config.AWS
+	dataDir      string
+	minFree      int64
+	region       string // of AWS services, where nothing else is said
+	metrics      *metrics
+	logger       *slog.Logger
+	now          func() time.Time
+	stop         atomic.Bool
 }
 
 func (e *env) stopping() error {

@@ -243,6 +243,23 @@ func TestBatchThatIsNeverLoaded(t *testing.T) {
 	})
 }
 
+// TestLoadedWithoutAnAnswer: every answer of the warehouse is lost until the time for retries ends. Its ledger has the batch: no manifest is left,
+// which somebody would load a second time.
+func TestLoadedWithoutAnAnswer(t *testing.T) {
+	inWorld(t, func(w *world) {
+		s := loading("load")
+		s.Retry.For = 60e9
+		w.open(s)
+		w.dest.set(weather{storedError: 1})
+		w.mustPut("load", 3)
+		w.sleep(5 * time.Minute)
+		w.check()
+		if names := w.store.list("b-load"); len(names) != 1 || w.dest.loads(names[0]) != 1 {
+			t.Errorf("%q are stored, want the object alone, loaded once", names)
+		}
+	})
+}
+
 // TestTooLargeThenHalves: a request that is too large is sent in halves under names of their own; what is repeated after lost answers and
 // kills has the same names and the same records.
 func TestTooLargeThenHalves(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"hydrant/ingest/firehose"
 	"hydrant/ingest/httpin"
 	"hydrant/internal/bodies"
+	"hydrant/internal/tokens"
 )
 
 // Server is a daemon with its two ports.
@@ -82,7 +83,7 @@ func (s *Server) Stop(ctx context.Context) error {
 func (d *Daemon) RecordsHandler() http.Handler {
 	reader := bodies.NewReader(bodies.Limits{})
 	api := firehose.New(firehose.Options{
-		Appender: d, Control: d, AWS: d.cfg.AWS, Bodies: reader, Logger: d.logger, Metrics: d.metrics.firehose,
+		Appender: d, Control: d, Denied: denied(d.cfg.Auth), AWS: d.cfg.AWS, Bodies: reader, Logger: d.logger, Metrics: d.metrics.firehose,
 		DecodeCreate: func(body []byte) (*config.Stream, error) {
 			s, _, err := config.StreamFromCreate(body, d.cfg.AWS)
 			if err != nil {
@@ -91,11 +92,44 @@ func (d *Daemon) RecordsHandler() http.Handler {
 			return s, nil
 		},
 	})
-	plain := httpin.New(httpin.Options{Appender: d, Replayer: d, Bodies: reader, Logger: d.logger, Metrics: d.metrics.http})
+	plain := httpin.New(httpin.Options{Appender: d, Replayer: d, Authorize: authorize(d.cfg.Auth, d.logger), Bodies: reader, Logger: d.logger,
+		Metrics: d.metrics.http})
 	mux := http.NewServeMux()
 	mux.Handle("/", api)
 	mux.Handle("/v1/", plain)
 	return mux
+}
+
+// authorize asks the tokens of the configuration; nil: nobody is asked.
+func authorize(auth *config.Auth, logger *slog.Logger) func(token, stream string) (string, error) {
+	if auth == nil {
+		return nil
+	}
+	var all []tokens.Token
+	for _, t := range auth.Tokens {
+		all = append(all, tokens.Token{Name: t.Name, Reveal: t.Token.Reveal, Allows: t.Allows})
+	}
+	set := tokens.New(all, logger)
+	return func(token, stream string) (string, error) {
+		name, err := set.Check(token, config.ActionPut, stream)
+		switch {
+		case errors.Is(err, tokens.ErrNone):
+			err = httpin.ErrNoToken
+		case errors.Is(err, tokens.ErrUnknown):
+			err = httpin.ErrWrongToken
+		case errors.Is(err, tokens.ErrForbidden):
+			err = httpin.ErrForbidden
+		}
+		return name, err
+	}
+}
+
+// denied is why nobody may use the Firehose API: its clients sign with keys, and the configuration can name none yet.
+func denied(auth *config.Auth) string {
+	if auth == nil {
+		return ""
+	}
+	return "This Hydrant takes records over HTTP with tokens only: its configuration has an auth section, and signatures are not supported by this version."
 }
 
 // AdminHandler serves metrics, health and the state of the streams.

@@ -64,6 +64,9 @@ type stream struct {
 func newStream(e *env, m *meta) *stream {
 	s := &stream{env: e, meta: m, name: m.Name, dir: e.catalog.folder(m)}
 	s.clients = newClients(s)
+	if whole(m.spec().Destination) {
+		e.wholeStreams.Add(1) // those that leave are counted until the next start: their batches were made for that many
+	}
 	b := m.spec().Buffer
 	s.share = e.guard.NewShare(int64(b.MaxBacklog), e.guaranteed(int64(b.Guaranteed)))
 	e.metrics.touch(m.Name)
@@ -143,6 +146,7 @@ func (s *stream) newRunner(name string, r *reader) *delivery.Runner {
 	}
 	if role == record.RoleMain {
 		o.Requester, o.Loader = s.clients.requester, s.clients.loader
+		o.Memory = s.env.requests
 		o.RetryFor = func() time.Duration { m := s.snapshot(); return time.Duration(m.spec().Retry.For) }
 		o.Answers = answers.New(s.env.fs, filepath.Join(s.dir, "answers"))
 		if m := s.snapshot(); ordered(m.spec().Destination) {
