@@ -64,6 +64,7 @@ func checkRange[T interface {
 func (c *Config) Check() []error {
 	r := &report{}
 	c.checkAddresses(r)
+	c.checkAuth(r)
 	if c.DataDir == "" {
 		r.add("data_dir", "is empty; name a folder, such as %s", defaultDataDir)
 	}
@@ -172,8 +173,8 @@ func (c *Config) checkAddress(r *report, path, text string) (address, bool) {
 		return address{}, false
 	}
 	a := address{host, n}
-	if !a.loopback() && !c.NoAuth {
-		r.add(path, "%s can be reached from other machines without authentication; write auth: none at the top level to allow that, or listen on 127.0.0.1", text)
+	if !a.loopback() && !c.NoAuth && c.Auth == nil {
+		r.add(path, "%s can be reached from other machines without authentication; write auth with tokens, or auth: none at the top level to allow that, or listen on 127.0.0.1", text)
 	}
 	return a, true
 }

@@ -20,6 +20,7 @@ type Config struct {
 	AWS             AWS      // what ARNs say and where SDK clients point
 	ObjectStore     string   // "file" (default): buckets are folders under DataDir/s3; "s3"
 	NoAuth          bool     // `auth: none` was written out
+	Auth            *Auth    // who may send; nil: everybody
 	ShutdownTimeout Duration // default 25s
 	Shutdown        string   // "deliver" (default) or "keep"
 	MinFree         Bytes    // free space below which puts are refused, default 256MB

@@ -41,34 +41,6 @@ func (s *section) section(key string, legal ...string) *section {
 	return s.r.section(n, s.sub(key), legal...)
 }
 
-// auth is the word none, or the section that a later version understands.
-func (s *section) auth(c *Config) {
-	n, ok := s.values["auth"]
-	if !ok {
-		return
-	}
-	if n := s.r.resolve(n, "auth"); n != nil && n.Kind == yaml.MappingNode {
-		sec := s.section("auth", "keys", "tokens")
-		const instead = "protect the port otherwise and write auth: none"
-		sec.unsupported("keys", instead)
-		sec.unsupported("tokens", instead)
-		if len(sec.keys) == 0 {
-			s.r.fail(n, "auth", "is empty; write auth: none, or remove it")
-		}
-		return
-	}
-	at, v, ok := s.scalar("auth")
-	switch {
-	case ok && v == "none":
-		c.NoAuth = true
-	case ok:
-		s.r.fail(at, "auth", "%q is not known; write none, or remove it", clip(v))
-	}
-	if s.r.bad["auth"] {
-		c.NoAuth = true // do not report the addresses on top
-	}
-}
-
 func (s *section) streams(c *Config) {
 	n, ok := s.values["streams"]
 	if !ok {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -123,5 +125,23 @@ func TestRetryAfterIsInMilliseconds(t *testing.T) {
 		if got := b.call(opPutRecordBatch, []byte(good)).Header().Get("x-amz-retry-after"); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
 		}
+	}
+}
+
+// TestDenied: a daemon whose clients cannot sign yet refuses all of them, before it reads what they send.
+func TestDenied(t *testing.T) {
+	h := New(Options{Denied: "not here"})
+	for _, target := range []string{"PutRecord", "CreateDeliveryStream", "Nothing"} {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("{"))
+		r.Header.Set("X-Amz-Target", targetPrefix+target)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != 403 || w.Header().Get("X-Amzn-Errortype") != "AccessDeniedException" || w.Body.String() != `{"__type":"AccessDeniedException","message":"not here"}` {
+			t.Errorf("%s: %d %v %s", target, w.Code, w.Header(), w.Body)
+		}
+	}
+	w := httptest.NewRecorder()
+	if h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil)); w.Code != 200 {
+		t.Errorf("help: %d", w.Code)
 	}
 }

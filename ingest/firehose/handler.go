@@ -42,6 +42,7 @@ type Options struct {
 	Appender     Appender
 	Control      Control
 	AWS          config.AWS
+	Denied       string                                    // not "": nobody may use the API, and why
 	DecodeCreate func(body []byte) (*config.Stream, error) // the body of CreateDeliveryStream into a spec
 	Bodies       *bodies.Reader                            // shared with the other handlers; nil: one of its own
 	Logger       *slog.Logger                              // nil: none
@@ -117,6 +118,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header()["X-Amzn-Requestid"] = []string{requestID()}
 	op, run := h.dispatch(r)
+	if h.opts.Denied != "" {
+		run = h.deny
+	}
 	status := http.StatusOK
 	if stream, err := run(w, r); err != nil {
 		e := h.failure(op, stream, err)
@@ -124,6 +128,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(w, e)
 	}
 	h.opts.Metrics.request(op, status)
+}
+
+// deny refuses whoever asks, before the body is read. SDKs do not try again.
+func (h *handler) deny(http.ResponseWriter, *http.Request) (string, error) {
+	return "", &apiError{Status: http.StatusForbidden, Type: "AccessDeniedException", Message: h.opts.Denied}
 }
 
 // dispatch finds the operation that the target header names, and its name for metrics.
@@ -150,5 +159,6 @@ func help(w http.ResponseWriter) {
                  point any Firehose client's endpoint URL at this address
   HTTP           POST /v1/streams/STREAM/records with application/x-ndjson, application/json,
                  text/plain or application/octet-stream
+  Firehose       POST /v1/firehose/STREAM: Firehose's own HTTP endpoint deliveries
 `) // a client that went away needs no help
 }

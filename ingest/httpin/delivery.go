@@ -2,7 +2,6 @@ package httpin
 
 import (
 	"encoding/json"
-
 	"net/http"
 	"strconv"
 	"time"
@@ -36,9 +35,7 @@ func (h *handler) delivery(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		e := h.problemOf(r.PathValue("stream"), err)
 		status, message = e.Status, e.Message
-		if status == http.StatusServiceUnavailable {
-			w.Header().Set("Retry-After", retryAfter(e.RetryAfter))
-		}
+		e.tell(w.Header())
 	}
 	h.opts.Metrics.request(status)
 	answer := struct {
@@ -60,7 +57,8 @@ func (h *handler) acceptDelivery(w http.ResponseWriter, r *http.Request) (id str
 	if err := h.precheck(w, r); err != nil {
 		return id, err
 	}
-	if err := h.allowed(r, r.PathValue("stream"), r.Header.Get(headerAccessKey)); err != nil {
+	stream := r.PathValue("stream")
+	if _, err := h.authorize(r, stream, r.Header.Get(headerAccessKey)); err != nil {
 		return id, err
 	}
 	attributes, err := parseAttributes(r.Header.Get(headerAttributes))
@@ -86,7 +84,6 @@ func (h *handler) acceptDelivery(w http.ResponseWriter, r *http.Request) (id str
 	if err := put.SetNote(record.Note{Request: key, Attributes: attributes}); err != nil {
 		return id, problem(http.StatusBadRequest, "bad_attributes", err.Error())
 	}
-	stream := r.PathValue("stream")
 	if _, err := h.opts.Appender.Append(r.Context(), stream, put); err != nil {
 		return id, err
 	}
@@ -119,17 +116,19 @@ func parseAttributes(header string) (map[string]string, error) {
 		return nil, nil
 	}
 	var a struct {
-		CommonAttributes map[string]string `json:"commonAttributes"`
+		CommonAttributes map[string]*string `json:"commonAttributes"`
 	}
-	if err := json.Unmarshal([]byte(header), &a); err != nil || len(a.CommonAttributes) > maxAttributes {
+	if err := json.Unmarshal([]byte(header), &a); err != nil || len(a.CommonAttributes) > maxAttributes || !utf8.ValidString(header) {
 		return nil, errAttributes
 	}
+	out := make(map[string]string, len(a.CommonAttributes))
 	for k, v := range a.CommonAttributes {
-		if k == "" || utf8.RuneCountInString(k) > maxAttributeName || utf8.RuneCountInString(v) > maxAttributeValue {
+		if k == "" || v == nil || utf8.RuneCountInString(k) > maxAttributeName || utf8.RuneCountInString(*v) > maxAttributeValue {
 			return nil, errAttributes
 		}
+		out[k] = *v
 	}
-	return a.CommonAttributes, nil
+	return out, nil
 }
 
 func clipRunes(s string, n int) string {

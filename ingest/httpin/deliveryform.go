@@ -20,15 +20,18 @@ type deliveryForm struct {
 	b       []byte
 	i       int
 	put     *record.Put
-	id      string // requestId, "" when absent
-	list    bool   // records were met
-	count   int    // of the records
+	id      string                            // requestId, "" when absent or null
+	list    bool                              // records were met
+	count   int                               // of the records
+	datas   int                               // members "data" of the record
+	field   func(key []byte, depth int) error // reads a member of a record; one for all, so that a record costs nothing
 	scratch []byte
 }
 
 // parseDelivery makes records of a body. The error is an *httpError.
 func parseDelivery(b []byte, put *record.Put) (id string, err error) {
 	f := &deliveryForm{b: b, put: put}
+	f.field = f.recordMember
 	put.Grow(base64x.Max(len(b)))
 	err = f.object(0, f.member)
 	if err == nil {
@@ -47,7 +50,7 @@ func parseDelivery(b []byte, put *record.Put) (id string, err error) {
 }
 
 // object steps over the object that stands here, in depth containers, and has each member's value read.
-func (f *deliveryForm) object(depth int, member func(key string, depth int) error) (err error) {
+func (f *deliveryForm) object(depth int, member func(key []byte, depth int) error) (err error) {
 	if f.i, err = strictjson.Byte(f.b, f.i, '{'); err != nil {
 		return err
 	}
@@ -63,7 +66,7 @@ func (f *deliveryForm) object(depth int, member func(key string, depth int) erro
 			return err
 		}
 		f.i = strictjson.Space(f.b, f.i)
-		if err := member(string(key), depth+1); err != nil {
+		if err := member(key, depth+1); err != nil {
 			return err
 		}
 		if f.take('}') {
@@ -106,10 +109,16 @@ func (f *deliveryForm) skip(depth int) (err error) {
 }
 
 // member reads one of the body's own.
-func (f *deliveryForm) member(key string, depth int) error {
-	switch key {
+func (f *deliveryForm) member(key []byte, depth int) error {
+	switch string(key) {
 	case "requestId":
+		if f.i < len(f.b) && f.b[f.i] == 'n' {
+			return f.skip(depth)
+		}
 		id, err := f.text()
+		if f.id != "" && f.id != string(id) {
+			return problem(http.StatusBadRequest, "request_id_mismatch", "The body has two values of requestId.")
+		}
 		f.id = string(id)
 		return err
 	case "records":
@@ -147,18 +156,20 @@ func (f *deliveryForm) records(depth int) (err error) {
 
 // record reads one; without data it is refused, as it would be lost.
 func (f *deliveryForm) record(depth int) error {
-	n := 0
-	err := f.object(depth, func(key string, depth int) error {
-		if key != "data" {
-			return f.skip(depth)
-		}
-		n++
-		return f.data()
-	})
-	if err == nil && n != 1 {
-		err = problem(http.StatusBadRequest, "no_data", fmt.Sprintf(`Record %d has %d members "data", want one; nothing was accepted.`, f.count, n))
+	f.datas = 0
+	err := f.object(depth, f.field)
+	if err == nil && f.datas != 1 {
+		err = problem(http.StatusBadRequest, "no_data", fmt.Sprintf(`Record %d has %d members "data", want one; nothing was accepted.`, f.count, f.datas))
 	}
 	return err
+}
+
+func (f *deliveryForm) recordMember(key []byte, depth int) error {
+	if string(key) != "data" {
+		return f.skip(depth)
+	}
+	f.datas++
+	return f.data()
 }
 
 // data decodes the base64 string that stands here.

@@ -45,15 +45,30 @@ type errorRecord struct {
 	OSDocumentID      json.RawMessage `json:"osDocumentId"`
 }
 
-// origin is what the record was. Records that Hydrant did not set aside have a name made of what is in them.
-func (e *errorRecord) origin() (o record.Origin, err error) {
+// origins names error records. Those that only say what a record held and when it came may be told of several records that are alike: the
+// second such one in a request is another, the third, and so on.
+type origins struct {
+	alike map[record.Epoch]record.Position
+}
+
+// of is what the record was. Records that Hydrant did not set aside have a name made of what is in them.
+func (s *origins) of(e *errorRecord) (o record.Origin, err error) {
 	if e.RecordID != "" {
 		return record.ParseOrigin(e.RecordID)
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %s %s %s %s %s %s %s %s", *e.RawData, e.ArrivalTimestamp, e.SequenceNumber, e.SubSequenceNumber,
 		e.SubsequenceNumber, e.EventID, e.DataID, e.ESDocumentID, e.OSDocumentID))
 	copy(o.Epoch[:], sum[:])
+	if !e.named() {
+		o.Pos = s.alike[o.Epoch]
+		s.alike[o.Epoch]++
+	}
 	return o, nil
+}
+
+// named says whether the record has a name of its own, whatever the service calls it.
+func (e *errorRecord) named() bool {
+	return len(e.SequenceNumber)+len(e.EventID)+len(e.DataID)+len(e.ESDocumentID)+len(e.OSDocumentID) > 0
 }
 
 // errorRecords serves POST /v1/streams/{stream}/error-records: the lines of an error object. Each becomes a record again, once, however often
@@ -76,7 +91,7 @@ func (h *handler) acceptErrors(w http.ResponseWriter, r *http.Request) (n replay
 		return n, err
 	}
 	stream := r.PathValue("stream")
-	if err := h.allowed(r, stream, ""); err != nil {
+	if _, err := h.authorize(r, stream, ""); err != nil {
 		return n, err
 	}
 	body, err := h.opts.Bodies.Read(w, r, "gzip", "zstd")
@@ -104,6 +119,7 @@ func checkErrorRecords(b []byte) error {
 // eachErrorRecord reads one after the other, with or without line breaks between them.
 func eachErrorRecord(b []byte, visit func(data []byte, o record.Origin) error) error {
 	d := json.NewDecoder(bytes.NewReader(b))
+	names := origins{alike: map[record.Epoch]record.Position{}}
 	for n := 1; ; n++ {
 		var e errorRecord
 		err := d.Decode(&e)
@@ -126,7 +142,7 @@ func eachErrorRecord(b []byte, visit func(data []byte, o record.Origin) error) e
 		if len(data) > record.MaxPutBytes {
 			return bad("it is longer than a put may be")
 		}
-		o, err := e.origin()
+		o, err := names.of(&e)
 		if err != nil {
 			return bad(`its "recordId" is not EPOCH.POSITION.SUB`)
 		}

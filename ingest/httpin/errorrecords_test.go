@@ -117,3 +117,52 @@ func FuzzErrorRecords(f *testing.F) {
 		})
 	})
 }
+
+// TestAlikeErrorRecords: two records of Firehose that held the same and came in the same millisecond are two, unless they have a name.
+func TestAlikeErrorRecords(t *testing.T) {
+	alike := `{"rawData":"YQ==","arrivalTimestamp":1,"errorCode":"Lambda.FunctionError"}` + "\n"
+	named := `{"rawData":"YQ==","arrivalTimestamp":1,"EventId":"49.0"}` + "\n"
+	ours := `{"rawData":"YQ==","arrivalTimestamp":1,"recordId":"00000000000000000000000000000001.7.0"}` + "\n"
+	f := &fakeReplays{known: map[record.Origin]bool{}}
+	body := alike + named + ours + alike + named + ours
+	if w := replayAll(f, body); w.Body.String() != `{"accepted":4,"repeated":2}` {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := replayAll(f, body); w.Body.String() != `{"accepted":0,"repeated":6}` {
+		t.Errorf("again: %d %s", w.Code, w.Body)
+	}
+	// What is told of the failure does not matter.
+	if w := replayAll(f, strings.ReplaceAll(body, "Lambda.FunctionError", "Lambda.Timeout")); w.Body.String() != `{"accepted":0,"repeated":6}` {
+		t.Errorf("after another attempt: %d %s", w.Code, w.Body)
+	}
+	if w := replayAll(f, strings.ReplaceAll(body, `"arrivalTimestamp":1`, `"arrivalTimestamp":2`)); w.Body.String() != `{"accepted":3,"repeated":3}` {
+		t.Errorf("at another time: %d %s", w.Code, w.Body)
+	}
+}
+
+func TestErrorRecordsPackedAndHostile(t *testing.T) {
+	good := `{"rawData":"YQ==","arrivalTimestamp":1}`
+	for name, c := range map[string]struct {
+		body, coding string
+		status       int
+	}{
+		"gzip":           {string(packed(t, "gzip", good)), "gzip", 200},
+		"cut gzip":       {string(packed(t, "gzip", good))[:20], "gzip", 400},
+		"deep":           {good + `{"x":` + strings.Repeat("[", 3_000_000), "", 400},
+		"deep and whole": {good + `{"x":` + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000) + `,"rawData":""}`, "", 400},
+		"null":           {good + "null", "", 400},
+		"too large":      {strings.Repeat(" ", 16<<20) + good, "", 413},
+		"number":         {`{"rawData":1}`, "", 400},
+	} {
+		f := &fakeReplays{known: map[record.Origin]bool{}}
+		r := httptest.NewRequest(http.MethodPost, "/v1/streams/s/error-records", strings.NewReader(c.body))
+		if c.coding != "" {
+			r.Header.Set("Content-Encoding", c.coding)
+		}
+		w := httptest.NewRecorder()
+		New(Options{Appender: &fakeLog{}, Replayer: f}).ServeHTTP(w, r)
+		if w.Code != c.status || (c.status == 200) != (len(f.data) == 1) {
+			t.Errorf("%s: %d %.200s, %d records", name, w.Code, w.Body, len(f.data))
+		}
+	}
+}

@@ -43,8 +43,8 @@ func (h *handler) problemOf(stream string, err error) *httpError {
 		return unavailable(busy.Reason, busy.RetryAfter)
 	case errors.Is(err, record.ErrStreamNotFound):
 		return problem(http.StatusNotFound, "stream_not_found", fmt.Sprintf("There is no stream %.64q.", stream))
-	case errors.Is(err, ErrNoToken):
-		return problem(http.StatusUnauthorized, "unauthorized", "A token is needed: Authorization: Bearer TOKEN, or the access key of the Firehose protocol.")
+	case errors.Is(err, ErrNoToken), errors.Is(err, ErrWrongToken):
+		return problem(http.StatusUnauthorized, "unauthorized", "A token that is known is needed: Authorization: Bearer TOKEN, or the access key of the Firehose protocol.")
 	case errors.Is(err, ErrForbidden):
 		return problem(http.StatusForbidden, "forbidden", "The token may not put records into this stream.")
 	case errors.Is(err, record.ErrStreamDeleting):
@@ -81,14 +81,19 @@ func retryAfter(d time.Duration) string {
 	return strconv.FormatInt(int64(max(1, (d+time.Second-1)/time.Second)), 10)
 }
 
-func (h *handler) fail(w http.ResponseWriter, e *httpError) {
-	h.opts.Metrics.request(e.Status)
+// tell sets the headers that go with the status.
+func (e *httpError) tell(header http.Header) {
 	switch e.Status {
 	case http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", retryAfter(e.RetryAfter))
+		header.Set("Retry-After", retryAfter(e.RetryAfter))
 	case http.StatusUnauthorized:
-		w.Header().Set("WWW-Authenticate", "Bearer")
+		header.Set("WWW-Authenticate", "Bearer")
 	}
+}
+
+func (h *handler) fail(w http.ResponseWriter, e *httpError) {
+	h.opts.Metrics.request(e.Status)
+	e.tell(w.Header())
 	type inner struct {
 		Type    string `json:"type"`
 		Message string `json:"message"`

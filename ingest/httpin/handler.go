@@ -30,8 +30,8 @@ type Appender interface {
 type Options struct {
 	Appender Appender
 	Replayer Replayer
-	// Authorize says whether a token may put records into a stream, and the token's name. Its errors are ErrNoToken and ErrForbidden. nil:
-	// everybody may.
+	// Authorize says whether a token may put records into a stream, and the token's name. Its errors are ErrNoToken, ErrWrongToken and
+	// ErrForbidden. nil: everybody may.
 	Authorize func(token, stream string) (name string, err error)
 	Bodies    *bodies.Reader // shared with the other handlers; nil: one of its own
 	Logger    *slog.Logger   // nil: none
@@ -64,7 +64,7 @@ func New(opts Options) http.Handler {
 }
 
 func (h *handler) nowhere(w http.ResponseWriter, _ *http.Request) {
-	h.fail(w, problem(http.StatusNotFound, "not_found", "There is nothing here. Records go to POST /v1/streams/STREAM/records."))
+	h.fail(w, problem(http.StatusNotFound, "not_found", "There is nothing here. Records go to POST /v1/streams/STREAM/records, deliveries of Firehose to POST /v1/firehose/STREAM."))
 }
 
 // records serves POST of records to a stream.
@@ -91,6 +91,10 @@ func (h *handler) accept(w http.ResponseWriter, r *http.Request) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	key, err := idempotencyKey(r)
+	if err != nil {
+		return 0, err
+	}
 	split, err := splitterFor(r.Header.Get("Content-Type"))
 	if err != nil {
 		return 0, err
@@ -108,8 +112,10 @@ func (h *handler) accept(w http.ResponseWriter, r *http.Request) (int, error) {
 	if put.Count() == 0 {
 		return 0, nil // nothing to keep; whether the stream exists was not asked
 	}
-	if err := idempotency(r, sender, put); err != nil {
-		return 0, err
+	if key != "" {
+		if err := put.SetNote(record.Note{Request: requestKey("v1", sender, key, put)}); err != nil {
+			return 0, err
+		}
 	}
 	body.Recycle()
 	if _, err := h.opts.Appender.Append(r.Context(), stream, put); err != nil {
@@ -135,27 +141,36 @@ func (h *handler) precheck(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// ErrNoToken and ErrForbidden are what Authorize answers: no token or an unknown one, and one that may not do this.
+// What Authorize answers: no token, one that is not known, and one that may not do this.
 var (
-	ErrNoToken   = errors.New("a token is needed")
-	ErrForbidden = errors.New("the token may not put records into this stream")
+	ErrNoToken    = errors.New("a token is needed")
+	ErrWrongToken = errors.New("the token is not known")
+	ErrForbidden  = errors.New("the token may not put records into this stream")
 )
 
-// authorize says who sends: by the access key of Firehose's protocol, or by a bearer token.
+// authorize says who sends: by the access key of Firehose's protocol, or by a bearer token. A wrong access key is forbidden: it is no
+// question of how to ask, and the protocol has no other header for it.
 func (h *handler) authorize(r *http.Request, stream, accessKey string) (sender string, err error) {
 	if h.opts.Authorize == nil {
 		return "", nil
 	}
 	token := accessKey
-	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && token == "" {
-		token = bearer
+	if token == "" {
+		token = bearer(r)
 	}
-	return h.opts.Authorize(token, stream)
+	sender, err = h.opts.Authorize(token, stream)
+	if accessKey != "" && errors.Is(err, ErrWrongToken) {
+		err = ErrForbidden
+	}
+	return sender, err
 }
 
-func (h *handler) allowed(r *http.Request, stream, accessKey string) error {
-	_, err := h.authorize(r, stream, accessKey)
-	return err
+func bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
 }
 
 // validName says whether a stream could have this name.

@@ -26,10 +26,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakeLog keeps what was appended to its one stream, and fails as it is told.
+// fakeLog keeps what was appended to its one stream, each request once, and fails as it is told.
 type fakeLog struct {
 	mu      sync.Mutex
 	records []string
+	notes   []record.Note
+	keys    map[record.RequestKey]bool
 	fail    error
 	calls   int
 }
@@ -44,6 +46,17 @@ func (f *fakeLog) Append(_ context.Context, stream string, put *record.Put) (rec
 	if stream != "s" {
 		return record.ID{}, record.ErrStreamNotFound
 	}
+	n, _ := put.Note()
+	if f.keys[n.Request] {
+		return record.ID{}, nil
+	}
+	if n.Request != (record.RequestKey{}) {
+		if f.keys == nil {
+			f.keys = map[record.RequestKey]bool{}
+		}
+		f.keys[n.Request] = true
+	}
+	f.notes = append(f.notes, *n)
 	for i := range put.Count() {
 		f.records = append(f.records, string(put.Record(i)))
 	}
@@ -165,8 +178,10 @@ func refusals(t *testing.T) []refusal {
 		{"no type at all", "; what", text("a"), nil, 415, "unsupported_type"},
 		{"UTF-16", "text/plain; charset=utf-16le", text("a"), nil, 415, "unsupported_type"},
 		{"half sent", "text/plain", io.MultiReader(text("a\nb"), brokenOff{}), nil, 400, "bad_body"},
-		{"key", "text/plain", text("a"), []string{"Idempotency-Key", "ü"}, 400, "bad_idempotency_key"},
 		{"empty key", "text/plain", text("a"), []string{"Idempotency-Key", ""}, 400, "bad_idempotency_key"},
+		{"long key", "text/plain", text("a"), []string{"Idempotency-Key", strings.Repeat("k", 256)}, 400, "bad_idempotency_key"},
+		{"unprintable key", "text/plain", text("a"), []string{"Idempotency-Key", "a\tb"}, 400, "bad_idempotency_key"},
+		{"key that is no ASCII", "text/plain", text("a"), []string{"Idempotency-Key", "é"}, 400, "bad_idempotency_key"},
 		{"web page", "text/plain", text("a"), []string{"Origin", "https://else.example", "Sec-Fetch-Site", "cross-site"}, 403, "cross_origin"},
 	}
 }

@@ -29,16 +29,16 @@ func requestKey(protocol, sender, id string, put *record.Put) (key record.Reques
 
 const maxIdempotencyKey = 255
 
-// idempotency puts the key of the request's Idempotency-Key, if it has one, into the put's note.
-func idempotency(r *http.Request, sender string, put *record.Put) error {
+// idempotencyKey is the sender's name for the request, "" when it has none.
+func idempotencyKey(r *http.Request) (string, error) {
 	values, ok := r.Header["Idempotency-Key"]
 	if !ok {
-		return nil
+		return "", nil
 	}
 	if len(values) != 1 || len(values[0]) == 0 || len(values[0]) > maxIdempotencyKey || !printable(values[0]) {
-		return problem(http.StatusBadRequest, "bad_idempotency_key", "Send one Idempotency-Key of 1 to 255 printable ASCII characters.")
+		return "", problem(http.StatusBadRequest, "bad_idempotency_key", "Send one Idempotency-Key of 1 to 255 printable ASCII characters.")
 	}
-	return put.SetNote(record.Note{Request: requestKey("v1", sender, values[0], put)})
+	return values[0], nil
 }
 
 func printable(s string) bool {

@@ -32,7 +32,9 @@ func (w *world) deliver(stream, id string, records ...string) *httptest.Response
 	var data []string
 	for _, r := range records {
 		w.mu.Lock()
-		w.told[r], w.where[r] = w.told[r], stream
+		if w.where[r] = stream; !w.told[r] {
+			w.told[r] = false // nobody knows yet, but it may appear
+		}
 		w.mu.Unlock()
 		data = append(data, fmt.Sprintf(`{"data":%q}`, base64.StdEncoding.EncodeToString([]byte(r+"\n"))))
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"hydrant/config"
 )
@@ -79,5 +80,44 @@ func TestMostAttributesFitTheHeader(t *testing.T) {
 	defer resp.Body.Close()
 	if resp.StatusCode != 200 {
 		t.Errorf("%d", resp.StatusCode)
+	}
+}
+
+// TestOneHydrantDeliversToAnother: what the sink for HTTP endpoints sends is what the receiver takes, token and attributes included; a wrong
+// token ends in the backup of the sender, and nothing of it in the receiver.
+func TestOneHydrantDeliversToAnother(t *testing.T) {
+	to := t.TempDir()
+	c := config.Default()
+	c.Listen, c.Admin, c.DataDir, c.MinFree = "127.0.0.1:0", "127.0.0.1:0", to, config.MB
+	in := demoStream("in")
+	in.Normalize()
+	c.Streams = []config.Stream{in}
+	c.Auth = &config.Auth{Tokens: []config.Token{{Token: "hush"}}}
+	receiver, err := Listen(Options{Config: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sending := func(name, token string) config.Stream {
+		s := demoStream(name)
+		s.Destination = config.Destination{HTTP: &config.HTTP{URL: "http://" + receiver.Addr() + "/v1/firehose/in", AccessKey: config.Secret(token),
+			Encoding: "gzip", CommonAttributes: map[string]string{"from": name}}}
+		s.Retry.For = config.Duration(time.Second)
+		s.Backup = config.Backup{Mode: config.BackupFailed, S3: &config.S3{Bucket: "failed"}}
+		return s
+	}
+	from := t.TempDir()
+	sender := startServer(t, from, sending("good", "hush"), sending("bad", "other"))
+	for _, name := range []string{"good", "bad"} {
+		if code, body := post(t, sender, "/v1/streams/"+name+"/records", "text/plain", name+" one\n"+name+" two\n"); code != 200 {
+			t.Fatalf("%d %s", code, body)
+		}
+	}
+	stopServer(t, sender)
+	stopServer(t, receiver)
+	if got := objects(t, to, "lake"); got != "good one\ngood two\n" {
+		t.Errorf("the receiver has %q", got)
+	}
+	if got := objects(t, from, "failed"); strings.Count(got, "\n") != 2 || !strings.Contains(got, "403") || strings.Contains(got, "hush") {
+		t.Errorf("the sender set aside %s", got)
 	}
 }
