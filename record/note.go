@@ -1,6 +1,7 @@
 package record
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -31,7 +32,7 @@ func (n *Note) Empty() bool {
 type storedNote struct {
 	Request    string            `json:"request,omitempty"` // 32 hexadecimal digits
 	Attributes map[string]string `json:"attributes,omitempty"`
-	Origins    []string          `json:"origins,omitempty"` // EPOCH.POSITION.SUB
+	Origins    []string          `json:"origins,omitempty"` // EPOCH.POSITION.SUB@MILLIS
 }
 
 // Encode gives the note's bytes in the log: JSON.
@@ -74,13 +75,34 @@ func ParseNote(b []byte) (*Note, error) {
 	return n, nil
 }
 
-// String is EPOCH.POSITION.SUB, as error records carry it.
-func (o Origin) String() string { return fmt.Sprintf("%s.%d.%d", o.Epoch, o.Pos, o.Sub) }
+// String is EPOCH.POSITION.SUB, as error records carry it, and behind an @ the arrival of the record that failed, when that is known.
+func (o Origin) String() string {
+	s := fmt.Sprintf("%s.%d.%d", o.Epoch, o.Pos, o.Sub)
+	if o.FailedMillis != 0 {
+		s += "@" + strconv.FormatInt(o.FailedMillis, 10)
+	}
+	return s
+}
+
+// Key names this coming back, and no other.
+func (o Origin) Key() (k [16]byte) {
+	sum := sha256.Sum256([]byte(o.String()))
+	copy(k[:], sum[:])
+	return k
+}
 
 // ParseOrigin reads what String wrote.
 func ParseOrigin(s string) (Origin, error) {
 	var o Origin
-	parts := strings.Split(s, ".")
+	name, failed, known := strings.Cut(s, "@")
+	if known {
+		ms, err := strconv.ParseInt(failed, 10, 64)
+		if err != nil {
+			return o, fmt.Errorf("record id: time of the failure: %w", err)
+		}
+		o.FailedMillis = ms
+	}
+	parts := strings.Split(name, ".")
 	if len(parts) != 3 {
 		return o, fmt.Errorf("record id %.80q: want EPOCH.POSITION.SUB", s)
 	}
@@ -96,5 +118,6 @@ func ParseOrigin(s string) (Origin, error) {
 	if err != nil {
 		return o, fmt.Errorf("record id: number within the record: %w", err)
 	}
-	return Origin{ID: ID{Epoch: epoch, Pos: Position(pos)}, Sub: uint16(sub)}, nil
+	o.ID, o.Sub = ID{Epoch: epoch, Pos: Position(pos)}, uint16(sub)
+	return o, nil
 }

@@ -13,6 +13,9 @@ type Item struct {
 type Origin struct {
 	ID
 	Sub uint16
+	// FailedMillis is the arrival of the record that was set aside, Unix ms: one that came back and failed once more has another one, and
+	// may come back again.
+	FailedMillis int64
 }
 
 // Name is what makes the item itself and no other, the same on every attempt and in every life: of the record as it was first accepted.

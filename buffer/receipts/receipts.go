@@ -55,8 +55,8 @@ type Receipts struct {
 	marked   record.Position
 	requests map[record.RequestKey]record.Position // last position of the put
 	order    []record.RequestKey                   // oldest first
-	origins  map[record.Origin]struct{}
-	flights  map[record.RequestKey]chan struct{} // being taken; closed when that has ended
+	origins  map[[16]byte]struct{}                 // keys of what came back
+	flights  map[record.RequestKey]chan struct{}   // being taken; closed when that has ended
 	inFlight int
 	closed   bool
 }
@@ -64,7 +64,7 @@ type Receipts struct {
 // Open reads what is known of a log. It makes no file.
 func Open(fsys vfs.FS, path string, log Frames) (*Receipts, error) {
 	r := &Receipts{fs: fsys, path: path, log: log, requests: map[record.RequestKey]record.Position{},
-		origins: map[record.Origin]struct{}{}, flights: map[record.RequestKey]chan struct{}{}}
+		origins: map[[16]byte]struct{}{}, flights: map[record.RequestKey]chan struct{}{}}
 	there, err := fsys.Exists(path)
 	if err != nil || !there {
 		return r, err // no put ever had a note
@@ -94,7 +94,7 @@ func (r *Receipts) load(b []byte) {
 		case lineRequest:
 			r.know(record.RequestKey(name), pos)
 		case lineOrigin:
-			r.origins[record.Origin{ID: record.ID{Epoch: name, Pos: pos}, Sub: le.Uint16(b[6:])}] = struct{}{}
+			r.origins[name] = struct{}{}
 		}
 	}
 }
@@ -106,7 +106,7 @@ func (r *Receipts) catchUp() error {
 			r.know(n.Request, last)
 		}
 		for _, o := range n.Origins {
-			r.origins[o] = struct{}{}
+			r.origins[o.Key()] = struct{}{}
 		}
 	})
 }
@@ -176,10 +176,11 @@ var errGone = errors.New("the request was given up while an earlier one like it 
 func (r *Receipts) New(origins []record.Origin) (fresh []int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	seen := map[record.Origin]bool{}
+	seen := map[[16]byte]bool{}
 	for i, o := range origins {
-		if _, taken := r.origins[o]; !taken && !seen[o] {
-			seen[o] = true
+		k := o.Key()
+		if _, taken := r.origins[k]; !taken && !seen[k] {
+			seen[k] = true
 			fresh = append(fresh, i)
 		}
 	}
@@ -199,11 +200,11 @@ func (r *Receipts) note(n *record.Note, last record.Position) {
 	var lines []byte
 	if n.Request != (record.RequestKey{}) {
 		r.know(n.Request, last)
-		lines = appendLine(lines, lineRequest, 0, n.Request, last)
+		lines = appendLine(lines, lineRequest, n.Request, last)
 	}
 	for _, o := range n.Origins {
-		r.origins[o] = struct{}{}
-		lines = appendLine(lines, lineOrigin, o.Sub, o.Epoch, o.Pos)
+		r.origins[o.Key()] = struct{}{}
+		lines = appendLine(lines, lineOrigin, o.Key(), 0)
 	}
 	r.append(lines)
 	if r.at > lineBytes*int64(4*(len(r.order)+len(r.origins))+1024) {
@@ -244,7 +245,7 @@ func (r *Receipts) Sync() error {
 func (r *Receipts) mark() {
 	if end := r.log.End(); r.inFlight == 0 && end > r.marked+1 {
 		r.marked = end - 1
-		r.append(appendLine(nil, lineMark, 0, [16]byte{}, r.marked))
+		r.append(appendLine(nil, lineMark, [16]byte{}, r.marked))
 	}
 }
 
@@ -254,12 +255,12 @@ func (r *Receipts) rewrite() error {
 		r.marked = max(r.marked, end-1)
 	}
 	var b bytes.Buffer
-	b.Write(appendLine(nil, lineMark, 0, [16]byte{}, r.marked))
-	for o := range r.origins {
-		b.Write(appendLine(nil, lineOrigin, o.Sub, o.Epoch, o.Pos))
+	b.Write(appendLine(nil, lineMark, [16]byte{}, r.marked))
+	for k := range r.origins {
+		b.Write(appendLine(nil, lineOrigin, k, 0))
 	}
 	for _, k := range r.order {
-		b.Write(appendLine(nil, lineRequest, 0, k, r.requests[k]))
+		b.Write(appendLine(nil, lineRequest, k, r.requests[k]))
 	}
 	if r.file != nil {
 		_ = r.file.Close()
@@ -276,11 +277,10 @@ func (r *Receipts) rewrite() error {
 	return nil
 }
 
-func appendLine(to []byte, kind byte, sub uint16, name [16]byte, pos record.Position) []byte {
+func appendLine(to []byte, kind byte, name [16]byte, pos record.Position) []byte {
 	var b [lineBytes]byte
 	le := binary.LittleEndian
 	b[4] = kind
-	le.PutUint16(b[6:], sub)
 	copy(b[8:], name[:])
 	le.PutUint64(b[24:], uint64(pos))
 	le.PutUint32(b[0:], crc32.Checksum(b[4:], castagnoli))

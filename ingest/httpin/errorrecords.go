@@ -54,7 +54,10 @@ type origins struct {
 // of is what the record was. Records that Hydrant did not set aside have a name made of what is in them.
 func (s *origins) of(e *errorRecord) (o record.Origin, err error) {
 	if e.RecordID != "" {
-		return record.ParseOrigin(e.RecordID)
+		if o, err = record.ParseOrigin(e.RecordID); err == nil {
+			_ = json.Unmarshal(e.ArrivalTimestamp, &o.FailedMillis) // 0 when it is no time
+		}
+		return o, err
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %s %s %s %s %s %s %s %s", *e.RawData, e.ArrivalTimestamp, e.SequenceNumber, e.SubSequenceNumber,
 		e.SubsequenceNumber, e.EventID, e.DataID, e.ESDocumentID, e.OSDocumentID))

@@ -213,3 +213,35 @@ func TestAttributesAreKept(t *testing.T) {
 		delete(w.told, "a")
 	})
 }
+
+// TestReplayThatFailsAgain: a record that came back and was refused once more may come back once more, under its first name.
+func TestReplayThatFailsAgain(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.open(searched("req"))
+		w.dest.refuses = func(data string) bool { return strings.Contains(data, `2,"pad"`) }
+		w.mustPut("req", 5)
+		w.sleep(time.Minute)
+		for round := range 3 {
+			text := ""
+			w.store.mu.Lock()
+			for name, o := range w.store.objects {
+				text += string(o.body)
+				delete(w.store.objects, name)
+			}
+			w.store.mu.Unlock()
+			if round == 2 {
+				w.dest.refuses = nil
+			}
+			for i, want := range []string{`{"accepted":1,"repeated":0}`, `{"accepted":0,"repeated":1}`} {
+				if rec := w.ask("/v1/streams/req/error-records", text); rec.Body.String() != want {
+					t.Errorf("round %d, %d: %s, want %s", round, i, rec.Body, want)
+				}
+			}
+			w.sleep(time.Minute)
+		}
+		w.check()
+		if n := len(w.dest.taken("req")); n != 5 || len(w.dest.byName) != 5 {
+			t.Errorf("%d records were taken under %d names", n, len(w.dest.byName))
+		}
+	})
+}
