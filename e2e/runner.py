@@ -31,6 +31,16 @@ CASES = [  # name, script and arguments, seconds
     ("many-partitions-json", ["many_partitions.py", "json"], 300),
     ("many-partitions-parquet", ["many_partitions.py", "parquet"], 300),
     ("metrics-dashboards", ["metrics_dashboards.py"], 300),
+    ("opensearch-flights", ["opensearch_flights.py"], 300),
+    ("opensearch-faults", ["opensearch_faults.py"], 400),
+    ("opensearch-auth", ["opensearch_auth.py"], 240),
+    ("opensearch-stuck", ["opensearch_stuck.py"], 300),
+    ("receiver", ["receiver.py"], 180),
+    ("redshift-flights", ["redshift_flights.py"], 180),
+    ("redshift-faults", ["redshift_faults.py"], 240),
+    ("redshift-data-api", ["redshift_data_api.py"], 240),
+    ("redshift-gives-up", ["redshift_gives_up.py"], 180),
+    ("postgres-plain", ["redshift_postgres_plain.py"], 180),
 ]
 GATE = [
     ("trino-reads", ["trino_reads.py"], 900),

@@ -3,7 +3,8 @@
 //
 //	redshiftd -postgres postgres://test@127.0.0.1:5432/test?sslmode=disable -s3 http://127.0.0.1:9000 -listen :5439 -data-api :5440 -control :5441
 //
-// The control port takes POST /fail?fault=NAME[&n=N] to make a fault come, POST /release to let a hanging COPY go on, and GET /stats.
+// The control port takes POST /fail?fault=NAME[&n=N] to make a fault come, POST /release to let a hanging COPY go on, and GET /stats,
+// which also tells the faults that did not come yet.
 package main
 
 import (
@@ -110,7 +111,8 @@ func control(e *redshiftfake.Engine, api *redshiftfake.DataAPI) http.Handler {
 				commits++
 			}
 		}
-		_ = json.NewEncoder(w).Encode(map[string]int{"statements": len(statements), "copies": e.Copies(), "commits": commits, "submits": api.Submits()})
+		_ = json.NewEncoder(w).Encode(map[string]any{"statements": len(statements), "copies": e.Copies(), "commits": commits, "submits": api.Submits(),
+			"armed": e.Faults.Left()})
 	})
 	return mux
 }

@@ -26,7 +26,7 @@ func TestControl(t *testing.T) {
 		{"POST", "/fail?fault=disk-full&n=x", 400, "at least 1"},
 		{"POST", "/fail?fault=nothing", 400, "hang-in-copy"},
 		{"POST", "/release", 200, ""},
-		{"GET", "/stats", 200, `{"commits":0,"copies":0,"statements":0,"submits":0}`},
+		{"GET", "/stats", 200, `{"armed":{"disk-full":3},"commits":0,"copies":0,"statements":0,"submits":0}`},
 		{"GET", "/fail", 405, ""},
 	} {
 		w := httptest.NewRecorder()

@@ -16,8 +16,13 @@ import (
 // maxObjectBytes bounds what an object may be unzipped.
 const maxObjectBytes = 1 << 30
 
-// copy runs a COPY from S3.
+// copy runs a COPY from S3, for as long as a statement may take.
 func (s *session) copy(ctx context.Context, sql string) (Result, error) {
+	if s.limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.limit)
+		defer cancel()
+	}
 	c, err := parseCopy(sql)
 	if err != nil {
 		return Result{}, err

@@ -9,8 +9,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Store gives objects. A missing object is ErrNoObject, a bucket that may not be read ErrForbidden.
@@ -105,7 +108,8 @@ type session struct {
 	backend  Session
 	lastCopy int64 // -1 before the first
 	inTx     bool
-	failed   bool // the transaction takes nothing but its end
+	failed   bool          // the transaction takes nothing but its end
+	limit    time.Duration // statement_timeout, 0: none. Kept here for COPY, the backend keeps its own
 }
 
 func (e *Engine) open(ctx context.Context) (*session, error) {
@@ -166,6 +170,8 @@ func (s *session) run(ctx context.Context, verb, sql string) (Result, error) {
 		return s.copy(ctx, sql)
 	case "COMMIT":
 		return s.commit(ctx)
+	case "SET":
+		s.setLimit(sql)
 	case "LOCK":
 		if s.e.Faults.take(LockConflict) {
 			return Result{}, &Error{Code: "40001", Message: "1023 DETAIL: Serializable isolation violation on table"}
@@ -176,6 +182,16 @@ func (s *session) run(ctx context.Context, verb, sql string) (Result, error) {
 		}
 	}
 	return s.backend.Exec(ctx, sql)
+}
+
+// statementTimeout is how a session is told how long a statement may take.
+var statementTimeout = regexp.MustCompile(`(?i)^SET statement_timeout TO (\d+)$`)
+
+func (s *session) setLimit(sql string) {
+	if m := statementTimeout.FindStringSubmatch(sql); m != nil {
+		ms, _ := strconv.Atoi(m[1]) // too large a number is refused by the backend
+		s.limit = time.Duration(ms) * time.Millisecond
+	}
 }
 
 // commit ends a failed transaction as a rollback, as PostgreSQL does, without an error.

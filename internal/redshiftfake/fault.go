@@ -46,6 +46,19 @@ func (f *Faults) Arm(fault Fault, n int) {
 	f.armed[fault] += n
 }
 
+// Left says how often each fault is still to come.
+func (f *Faults) Left() map[Fault]int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	left := map[Fault]int{}
+	for fault, n := range f.armed {
+		if n > 0 {
+			left[fault] = n
+		}
+	}
+	return left
+}
+
 // Hanging gives a value for each COPY that began to hang.
 func (f *Faults) Hanging() <-chan struct{} {
 	f.mu.Lock()

@@ -129,10 +129,30 @@ func (s *postgresSession) try(ctx context.Context, table string, columns []strin
 	}
 	for i := range rows {
 		if _, one := s.Exec(ctx, insertStatement(table, columns, rows[i:i+1])); one != nil {
-			return i, one
+			return i, s.located(ctx, one, table, columns, rows[i])
 		}
 	}
 	return 0, err
+}
+
+// located adds the column to an error that does not name it, as Redshift does: the first that fails so by itself. The transaction
+// takes nothing but its end any more.
+func (s *postgresSession) located(ctx context.Context, err error, table string, columns []string, row []*string) error {
+	var sql *Error
+	if !errors.As(err, &sql) || sql.Column != "" || !aboutData(sql.Code) {
+		return err
+	}
+	for i := range columns {
+		if _, err := s.Exec(ctx, "ROLLBACK TO SAVEPOINT rows_of_copy"); err != nil {
+			return err
+		}
+		var alone *Error
+		if _, err := s.Exec(ctx, insertStatement(table, columns[i:i+1], [][]*string{row[i : i+1]})); errors.As(err, &alone) && alone.Code == sql.Code {
+			sql.Column = columns[i]
+			return sql
+		}
+	}
+	return sql
 }
 
 func insertStatement(table string, columns []string, rows [][]*string) string {

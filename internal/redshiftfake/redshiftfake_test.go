@@ -256,6 +256,36 @@ func TestDataAPIStrictness(t *testing.T) {
 	}
 }
 
+// A COPY ends at the session's statement_timeout, and takes its transaction with it.
+func TestStatementTimeout(t *testing.T) {
+	e, _ := newEngine(objects{"b/o": `{"id":1}`})
+	c, err := connect(t, start(t, e), "dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Faults.Arm(HangInCopy, 1)
+	if got := e.Faults.Left(); !reflect.DeepEqual(got, map[Fault]int{HangInCopy: 1}) {
+		t.Errorf("%v are left", got)
+	}
+	for _, s := range []struct{ sql, want string }{
+		{"SET statement_timeout TO 50", ""}, {"BEGIN", ""}, {"COPY events FROM 's3://b/o' IAM_ROLE default JSON 'auto'", "57014"},
+		{"COPY events FROM 's3://b/o' IAM_ROLE default JSON 'auto'", "25P02"}, {"ROLLBACK", ""}, {"BEGIN", ""},
+		{"COPY events FROM 's3://b/o' IAM_ROLE default JSON 'auto'", ""}, {"COMMIT", ""},
+	} {
+		_, err := c.Exec(context.Background(), s.sql).ReadAll()
+		code := ""
+		if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) {
+			code = pg.Code
+		}
+		if code != s.want || err != nil && code == "" {
+			t.Errorf("%s: %v, want %q", s.sql, err, s.want)
+		}
+	}
+	if got := e.Faults.Left(); len(got) > 0 {
+		t.Errorf("%v are left", got)
+	}
+}
+
 // Who locks a table keeps all others from it until the transaction ends, or the other is cancelled.
 func TestMemoryLocks(t *testing.T) {
 	m := NewMemory()

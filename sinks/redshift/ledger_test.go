@@ -22,6 +22,22 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
+// When the ledger cannot be asked what the failed guard meant, that is the reason, and the batch may be loaded.
+func TestLedgerNotAsked(t *testing.T) {
+	w := overWire(t, nil)
+	ld := w.batch(1, `{"id":1}`)
+	w.mustLoad(t, ld)
+	w.engine.OnStatement = func(sql string) {
+		if strings.HasPrefix(sql, "SELECT 1 /") {
+			w.engine.Faults.Arm(redshiftfake.WrongPassword, 1)
+		}
+	}
+	w.mustRetry(t, ld, "Redshift.AuthenticationFailed", false)
+	w.engine.OnStatement = nil
+	w.mustLoad(t, ld)
+	w.mustHold(t, "1|NULL")
+}
+
 // Without a ledger it does: that is what is said of it.
 func TestNoLedger(t *testing.T) {
 	transports(t, func(t *testing.T, mk func(func(*Options)) *world) {

@@ -64,9 +64,14 @@ func (l *Loader) Load(ctx context.Context, ld *record.Load) record.Outcome {
 	switch f.at {
 	case atGuard:
 		// Whatever code it failed with, which differs by where Redshift evaluates it, the ledger says what that meant.
-		if loaded, err := l.Loaded(ctx, ld.Stream, ld.ID); err == nil && loaded {
+		loaded, err := l.Loaded(ctx, ld.Stream, ld.ID)
+		if loaded {
 			l.log.Debug("an earlier attempt loaded the batch", "stream", ld.Stream, "batch", ld.ID, "sink", "redshift")
 			return record.Outcome{Kind: record.Delivered}
+		}
+		if asked := (*failure)(nil); errors.As(err, &asked) {
+			f = asked
+			f.unsent = false
 		}
 	case atLock:
 		l.ready.Store(false) // somebody may have dropped it
