@@ -36,6 +36,7 @@ CASES = [  # name, script and arguments, seconds
     ("opensearch-auth", ["opensearch_auth.py"], 240),
     ("opensearch-stuck", ["opensearch_stuck.py"], 300),
     ("http-endpoint", ["http_endpoint.py"], 300),
+    ("http-plain", ["http_plain.py"], 240),
     ("splunk-hec", ["splunk_hec.py"], 300),
     ("hydrant-to-hydrant", ["hydrant_to_hydrant.py"], 300),
     ("file-sink", ["file_sink.py"], 240),
