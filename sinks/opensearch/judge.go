@@ -19,7 +19,9 @@ type judge struct {
 	s        *Sink
 	req      *record.Request
 	sent     []int
+	named    bool             // this request asked for ids
 	verdicts []record.Verdict // of those that were not delivered
+	failed   []int            // items where the answer has them, each a place of one that was not delivered
 	busy     bool             // an item was refused because of load
 	waits    string           // type of the cause why items wait for people, the first one
 
@@ -61,6 +63,7 @@ func (j *judge) add(i int, item answerItem, out record.Outcome) {
 		at = j.place(at, item.id)
 	}
 	j.rejects = j.rejects || out.Kind == record.Rejected
+	j.failed = append(j.failed, j.sent[i])
 	j.verdicts = append(j.verdicts, record.Verdict{Item: at, Outcome: out})
 }
 
@@ -81,19 +84,30 @@ func (j *judge) place(expected int, id []byte) int {
 	return expected // a name that we did not give
 }
 
-var errWhich = errors.New("opensearch: several documents failed, and the answer does not say which for what reason; it is asked again, with their ids")
+var (
+	errWhich = errors.New("opensearch: several documents failed, and the answer does not say which for what reason; it is asked again, with their ids")
+	errWhose = errors.New("opensearch: the ids that the answer gives to documents that failed are not those of the documents in these places")
+)
 
 // end puts the verdicts in order. Several without a name are no verdicts, but a reason to ask for names: the repeat finds what was taken.
+// Nor are names that do not fit the places of failures: one of these would be left without a verdict, and would pass for delivered.
 func (j *judge) end() {
-	if j.nameless > 1 && j.rejects && j.s.names.ids && !j.s.named.Load() {
-		j.s.named.Store(true)
-		for i := range j.verdicts {
-			j.verdicts[i].Outcome = failed(codeNameless, errWhich, false)
-		}
-	}
 	slices.SortFunc(j.verdicts, func(a, b record.Verdict) int { return cmp.Compare(a.Item, b.Item) })
-	j.verdicts = slices.CompactFunc(j.verdicts, func(a, b record.Verdict) bool { return a.Item == b.Item })
+	switch {
+	case j.nameless > 1 && j.rejects && j.s.names.ids && !j.named:
+		j.s.named.Store(true)
+		j.again(errWhich)
+	case !slices.EqualFunc(j.verdicts, j.failed, func(v record.Verdict, at int) bool { return v.Item == at }):
+		j.again(errWhose)
+	}
 	j.tell()
+}
+
+// again has all that failed tried once more, and nothing given up.
+func (j *judge) again(err error) {
+	for i, at := range j.failed {
+		j.verdicts[i] = record.Verdict{Item: at, Outcome: failed(codeNameless, err, false)}
+	}
 }
 
 // tell warns about what only people can mend. The cause's reason stays out of the log: it may quote a document.

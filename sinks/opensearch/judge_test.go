@@ -79,3 +79,61 @@ func TestOneFailureIsInItsPlace(t *testing.T) {
 		t.Errorf("%+v", reply)
 	}
 }
+
+// judged lets a judge of three items hear of two failures, at the places 0 and 2, under these ids ("" for none).
+func judged(t *testing.T, s *Sink, named bool, first, second string) []record.Verdict {
+	t.Helper()
+	j := judge{s: s, req: sinktest.NewRequest(1, `{}`, `{}`, `{}`), sent: []int{0, 1, 2}, named: named}
+	name := func(id string) []byte {
+		if id == "" {
+			return nil
+		}
+		return []byte(id)
+	}
+	j.item(0, answerItem{status: 400, id: name(first), cause: []byte(`{"type":"a"}`)})
+	j.item(1, answerItem{status: 201})
+	j.item(2, answerItem{status: 500, id: name(second), cause: []byte(`{"type":"b"}`)})
+	j.end()
+	return j.verdicts
+}
+
+func itemID(i int) string {
+	return string(appendID(nil, &sinktest.NewRequest(1, `{}`, `{}`, `{}`).Items[i]))
+}
+
+// TestEveryFailureHasAVerdict: a pipeline may give documents other ids, and then two failures may seem to be one item's. The other item
+// was not taken either.
+func TestEveryFailureHasAVerdict(t *testing.T) {
+	s := open(t, Options{URLs: []string{"http://localhost:9200"}, Index: "i"}, func() {})
+	for name, ids := range map[string][2]string{
+		"the last twice": {itemID(2), "other"}, "the first twice": {"other", itemID(0)}, "of one that was taken": {itemID(1), itemID(2)},
+		"the same": {itemID(0), itemID(0)}, "both strange": {"other", "other"},
+	} {
+		of := map[int]record.Outcome{}
+		for i, v := range judged(t, s, true, ids[0], ids[1]) {
+			of[v.Item] = v.Outcome
+			if i == 0 && v.Item != 0 {
+				t.Errorf("%s: the first verdict is about item %d", name, v.Item)
+			}
+		}
+		for _, i := range []int{0, 2} {
+			if of[i].Kind != record.Retry && of[i].Kind != record.Rejected || of[i].Err == nil || of[i].Code == "" {
+				t.Errorf("%s: item %d failed, its verdict is %+v", name, i, of[i])
+			}
+		}
+	}
+}
+
+// TestAnotherRequestAskedForIDs: that ids are asked for from now on does not tell apart the failures of an answer without them.
+func TestAnotherRequestAskedForIDs(t *testing.T) {
+	s := open(t, Options{URLs: []string{"http://localhost:9200"}, Index: "i"}, func() {})
+	s.named.Store(true)
+	for _, v := range judged(t, s, false, "", "") {
+		if v.Kind != record.Retry || v.Code != codeNameless {
+			t.Errorf("without ids nothing is final: %+v", v)
+		}
+	}
+	if got := judged(t, s, true, "", ""); len(got) != 2 || got[0].Kind != record.Rejected || got[1].Kind != record.Retry {
+		t.Errorf("a server that names no documents is asked no third time: %+v", got)
+	}
+}

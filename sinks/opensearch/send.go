@@ -55,7 +55,7 @@ func (s *Sink) offer(ctx context.Context, req *record.Request, b *bulk) record.R
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 == 2 {
-		return s.answered(a, req, b, resp, began)
+		return s.answered(a, &judge{s: s, req: req, sent: b.sent, named: named}, resp, began)
 	}
 	s.client.nodes.answered(a.node, !absent(resp.StatusCode))
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorAnswer)) // the status says enough
@@ -77,7 +77,7 @@ func (s *Sink) basic() (set func(*http.Request), secret string, err error) {
 }
 
 // answered reads an answer that speaks of each item.
-func (s *Sink) answered(a *attempt, req *record.Request, b *bulk, resp *http.Response, began int) record.Reply {
+func (s *Sink) answered(a *attempt, j *judge, resp *http.Response, began int) record.Reply {
 	buf := s.answers.get()
 	defer s.answers.put(buf)
 	n, err := buf.ReadFrom(io.LimitReader(resp.Body, maxAnswer+1))
@@ -88,18 +88,17 @@ func (s *Sink) answered(a *attempt, req *record.Request, b *bulk, resp *http.Res
 	if n > maxAnswer {
 		return record.Reply{Outcome: failed(codeInvalidResponse, errLongAnswer, false)}
 	}
-	j := judge{s: s, req: req, sent: b.sent}
 	items, ok := readAnswer(buf.Bytes(), j.item)
 	if !ok {
 		return record.Reply{Outcome: failed(codeInvalidResponse, errNoAnswer, false)}
 	}
-	if items != len(b.sent) {
-		return record.Reply{Outcome: failed(codeInvalidResponse, fmt.Errorf("opensearch: the answer speaks of %d documents, %d were sent", items, len(b.sent)), false)}
+	if items != len(j.sent) {
+		return record.Reply{Outcome: failed(codeInvalidResponse, fmt.Errorf("opensearch: the answer speaks of %d documents, %d were sent", items, len(j.sent)), false)}
 	}
 	if j.busy {
 		s.pace.busy(began)
 	} else {
-		s.pace.taken(req.Bytes)
+		s.pace.taken(j.req.Bytes)
 	}
 	j.end()
 	return record.Reply{Outcome: record.Outcome{Kind: record.Delivered}, Verdicts: j.verdicts}
