@@ -99,14 +99,16 @@ func (c *Config) checkStreams(r *report) {
 			seen[s.Name] = i
 		}
 	}
+	c.checkFiles(r)
 }
 
 // checkLocal refuses what only an S3 service can do: buckets are folders here.
 func (s *Stream) checkLocal() []error {
 	r := &report{}
 	objects := s.Destination.S3
-	if s.Destination.Redshift != nil {
-		objects = s.Destination.Redshift.S3
+	if c := s.Destination.Redshift; c != nil {
+		objects = c.S3
+		c.checkLocal(r, "destination.redshift")
 	}
 	for i, d := range []*S3{objects, s.Backup.S3} {
 		if d == nil {

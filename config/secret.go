@@ -71,31 +71,50 @@ func (s Secret) hide() string {
 	return hidden
 }
 
-// secret reads a value without putting variables in: that is done when it is needed. That it can be done is checked now.
-func (s *section) secret(key string, to *Secret) {
+// secret reads a value without putting variables in: that is done when it is needed. That it can be done is checked now; ok: value is what
+// it is now.
+func (s *section) secret(key string, to *Secret) (value string, ok bool) {
 	n, ok := s.values[key]
 	if !ok {
-		return
+		return "", false
 	}
 	at, text, ok := s.r.literal(n, s.sub(key))
 	if !ok {
-		return
+		return "", false
 	}
-	if err := s.r.checkSecret(text); err != nil {
+	value, err := s.r.reveal(text)
+	if err != nil {
 		s.r.fail(at, s.sub(key), "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
-		return
+		return "", false
 	}
 	*to = Secret(text)
+	return value, true
 }
 
-func (r *reader) checkSecret(text string) error {
+// headerSecret reads a secret that is sent in a header. limit is of its bytes, 0 for none.
+func (s *section) headerSecret(key string, to *Secret, limit int) {
+	value, ok := s.secret(key, to)
+	switch {
+	case !ok:
+	case strings.TrimSpace(value) == "":
+		s.r.fail(s.values[key], s.sub(key), "is blank; write the secret, ${NAME} or file:PATH")
+	case strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c == 0x7f }):
+		s.r.fail(s.values[key], s.sub(key), "holds a line break or another control character, which no header can hold; remove it")
+	case limit > 0 && len(value) > limit:
+		s.r.fail(s.values[key], s.sub(key), "has %d bytes; use at most %d", len(value), limit)
+	}
+}
+
+func (r *reader) reveal(text string) (value string, err error) {
 	if text == "" {
-		return errors.New("is empty; write the secret, ${NAME} or file:PATH")
+		return "", errors.New("is empty; write the secret, ${NAME} or file:PATH")
 	}
 	if strings.HasPrefix(text, secretFile) {
-		_, err := Secret(text).Reveal()
-		return err
+		return Secret(text).Reveal()
 	}
-	_, err := expand(text, r.env)
-	return err
+	value, err = expand(text, r.env)
+	if err == nil && value == "" {
+		err = errors.New("is empty: its variables are set to nothing; give them a value")
+	}
+	return value, err
 }

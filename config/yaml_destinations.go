@@ -72,7 +72,7 @@ func (s *section) splunk() *Splunk {
 	}
 	sec.textsOf(map[string]*string{"url": &k.URL, "endpoint": &k.Endpoint, "host": &k.Host, "source": &k.Source, "sourcetype": &k.SourceType,
 		"index": &k.Index, "content_encoding": &k.Encoding})
-	sec.secret("token", &k.Token)
+	sec.headerSecret("token", &k.Token, 0)
 	sec.duration("ack_timeout", &k.AckTimeout)
 	sec.reach(&k.TLS, &k.Request, &k.Timeout)
 	return k
@@ -89,7 +89,7 @@ func (s *section) http() *HTTP {
 		return h
 	}
 	sec.textsOf(map[string]*string{"url": &h.URL, "content_encoding": &h.Encoding, "body": &h.Body})
-	sec.secret("access_key", &h.AccessKey)
+	sec.headerSecret("access_key", &h.AccessKey, maxAccessKeyBytes)
 	sec.flag("plain", &h.Plain)
 	if h.Plain {
 		fillText(&h.Body, BodyNDJSON)
@@ -100,7 +100,7 @@ func (s *section) http() *HTTP {
 		h.Headers = map[string]Secret{}
 		for _, name := range m.order {
 			var v Secret
-			m.secret(name, &v)
+			m.headerSecret(name, &v, 0)
 			h.Headers[name] = v
 		}
 	}
@@ -119,7 +119,7 @@ func (s *section) redshift() *Redshift {
 	}
 	sec.textsOf(map[string]*string{"table": &c.Table, "copy_options": &c.CopyOptions, "ledger": &c.Ledger})
 	sec.texts("columns", &c.Columns)
-	sec.secret("credentials", &c.Credentials)
+	sec.copyCredentials(c)
 	fillDuration(&c.Timeout, 15*60)
 	sec.duration("timeout", &c.Timeout)
 	if a := sec.section("data_api", "cluster", "workgroup", "database", "db_user", "secret_arn", "region", "endpoint"); a != nil {
@@ -130,10 +130,7 @@ func (s *section) redshift() *Redshift {
 	}
 	if p := sec.section("postgres", "url", "username", "password", "plain"); p != nil {
 		c.Postgres = &Postgres{}
-		p.secret("url", &c.Postgres.URL)
-		p.text("username", &c.Postgres.Username)
-		p.secret("password", &c.Postgres.Password)
-		p.flag("plain", &c.Postgres.Plain)
+		p.database(c.Postgres)
 	}
 	c.S3 = sec.s3()
 	return c
@@ -159,10 +156,7 @@ func (s *section) file() *File {
 // reach reads what destinations that take requests have in common.
 func (s *section) reach(tls *TLS, request *Request, timeout *Duration) {
 	s.duration("timeout", timeout)
-	if t := s.section("tls", "ca_file", "cert_file", "key_file", "server_name", "insecure_skip_verify"); t != nil {
-		t.textsOf(map[string]*string{"ca_file": &tls.CAFile, "cert_file": &tls.CertFile, "key_file": &tls.KeyFile, "server_name": &tls.ServerName})
-		t.flag("insecure_skip_verify", &tls.InsecureSkipVerify)
-	}
+	s.tls(tls)
 	if q := s.section("request", "size", "records", "concurrent"); q != nil {
 		q.bytes("size", &request.Size)
 		q.integer("records", &request.Records)

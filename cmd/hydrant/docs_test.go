@@ -70,6 +70,20 @@ func pages(t *testing.T) []string {
 	return append(all, "../../README.md")
 }
 
+// secretFiles has the files that a configuration of the pages names in docsSecrets.
+func secretFiles(t *testing.T, text string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, m := range regexp.MustCompile(docsSecrets+`([a-z]+)`).FindAllStringSubmatch(text, -1) {
+		if err := os.WriteFile(filepath.Join(dir, m[1]), []byte("postgres://loader@db.example.com/app\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return strings.ReplaceAll(text, docsSecrets, dir+"/")
+}
+
+const docsSecrets = "/run/secrets/"
+
 // TestDocsConfigurationsLoad: every YAML block is a whole configuration that loads.
 func TestDocsConfigurationsLoad(t *testing.T) {
 	t.Parallel()
@@ -80,7 +94,7 @@ func TestDocsConfigurationsLoad(t *testing.T) {
 				continue
 			}
 			n++
-			if _, err := config.Parse([]byte(f.text), filepath.Base(page), func(string) (string, bool) { return "", false }); err != nil {
+			if _, err := config.Parse([]byte(secretFiles(t, f.text)), filepath.Base(page), func(string) (string, bool) { return "", false }); err != nil {
 				t.Errorf("%s\n%s", err, f.text)
 			}
 		}
