@@ -24,7 +24,6 @@ import (
 	"hydrant/delivery"
 	"hydrant/internal/spool"
 	"hydrant/internal/vfs"
-	"hydrant/sinks/appendfile"
 	"hydrant/sinks/filestore"
 	"hydrant/sinks/s3"
 )
@@ -200,7 +199,7 @@ func (d *Daemon) shared() (left []upload, err error) {
 		return nil, err
 	}
 	d.env.stores = &stores{kind: d.cfg.ObjectStore, region: d.cfg.AWS.Region, file: file, only: d.sink, uploads: up, logger: d.logger,
-		s3: map[string]*s3.Store{}, appended: map[config.Rotate]*appendfile.Store{}, fs: d.fs, dataDir: dir}
+		s3: map[string]*s3.Store{}, fs: d.fs, dataDir: dir}
 	return left, nil
 }
 

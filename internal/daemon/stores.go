@@ -34,27 +34,28 @@ type stores struct {
 
 	mu       sync.Mutex
 	s3       map[string]*s3.Store
-	appended map[config.Rotate]*appendfile.Store
+	appended *appendfile.Store // nil until a destination is a file
 }
 
-// files returns the store that appends to files with such a rotation.
+// files returns the store that appends to files, as it is for such a rotation. It is one for all of them: a file that two streams name, or
+// that gets another rotation while older batches of it are on their way, has one owner.
 func (s *stores) files(r config.Rotate) delivery.Sink {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if st := s.appended[r]; st != nil {
-		return st
+	rotation := appendfile.Rotation{Size: int64(r.Size), Keep: r.Keep}
+	if s.appended != nil {
+		return s.appended.With(rotation)
 	}
 	base, err := os.Getwd()
 	if err != nil {
 		return broken{err}
 	}
-	st, err := appendfile.New(appendfile.Options{FS: s.fs, StateDir: filepath.Join(s.dataDir, "files"), Base: base,
-		RotateSize: int64(r.Size), Keep: r.Keep, Logger: s.logger})
+	st, err := appendfile.New(appendfile.Options{FS: s.fs, StateDir: filepath.Join(s.dataDir, "files"), Base: base, Logger: s.logger})
 	if err != nil {
 		return broken{err}
 	}
-	s.appended[r] = st
-	return st
+	s.appended = st
+	return st.With(rotation)
 }
 
 // of returns the store of a destination, made at its first use. A store that cannot be made answers every attempt with the reason:
@@ -107,8 +108,8 @@ func (s *stores) close() {
 	for _, st := range s.s3 {
 		_ = st.Close()
 	}
-	for _, st := range s.appended {
-		if err := st.Close(); err != nil {
+	if s.appended != nil {
+		if err := s.appended.Close(); err != nil {
 			s.logger.Warn("closing files that batches are appended to", "err", err)
 		}
 	}

@@ -264,7 +264,7 @@ func TestCrashWhileRotating(t *testing.T) {
 	for i := range 7 {
 		all = append(all, batch{"f", fmt.Sprintf("batch-%d", i), strings.Repeat(fmt.Sprintf("%d\n", i), 200), i + 1})
 	}
-	crashes(t, all, 60, func(f vfs.FS) *Store { return openBare(f, Options{RotateSize: 900}) })
+	crashes(t, all, 60, func(f vfs.FS) *Store { return openBare(f, Options{Rotation: Rotation{Size: 900}}) })
 }
 
 // Every single operation fails once; the store goes on in the same process. What a failed sync lost must be durable in the end.
@@ -272,7 +272,7 @@ func TestFailureEverywhere(t *testing.T) {
 	for _, rotate := range []int64{0, 6000} {
 		for n, more := 1, true; more; n++ {
 			m := newMem(t)
-			s := openBare(m, Options{RotateSize: rotate})
+			s := openBare(m, Options{Rotation: Rotation{Size: rotate}})
 			at, failed := m.Ops()+n, false
 			m.SetHook(func(op vfs.Op) error {
 				if op.Seq == at && op.Kind <= vfs.OpTruncate && !failed {
@@ -292,7 +292,7 @@ func TestFailureEverywhere(t *testing.T) {
 				}
 			}
 			must(t, s.Close())
-			redo(t, m.CrashClone(vfs.CrashOptions{}), all, func(f vfs.FS) *Store { return openBare(f, Options{RotateSize: rotate}) })
+			redo(t, m.CrashClone(vfs.CrashOptions{}), all, func(f vfs.FS) *Store { return openBare(f, Options{Rotation: Rotation{Size: rotate}}) })
 			more = failed
 		}
 	}

@@ -11,7 +11,7 @@ import (
 
 // full says that so many bytes more would make the file too large.
 func (t *turn) full(more int64) bool {
-	limit := t.s.o.RotateSize
+	limit := t.r.Size
 	return limit > 0 && t.size > 0 && t.size+more > limit
 }
 
@@ -68,7 +68,7 @@ func (t *turn) move(n int) error {
 
 // makeRoom finds the lowest number that is free, and removes what is not to be kept.
 func (t *turn) makeRoom() (free int, err error) {
-	keep := t.s.o.Keep
+	keep := t.r.Keep
 	for free = 1; keep == 0 || free <= keep; free++ {
 		there, err := t.s.fs.Exists(t.rotated(free))
 		if err != nil {

@@ -1,9 +1,11 @@
 package appendfile
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -12,7 +14,7 @@ import (
 )
 
 func rotating(size int64, keep int) func(*Options) {
-	return func(o *Options) { o.RotateSize, o.Keep = size, keep }
+	return func(o *Options) { o.Size, o.Keep = size, keep }
 }
 
 // write makes a file as another program would.
@@ -208,5 +210,33 @@ func TestSameBytes(t *testing.T) {
 	}
 	if !slices.Equal(got, []bool{true, false, false, false}) {
 		t.Error(got)
+	}
+}
+
+// TestRotationChanges: batches under an old rotation and under a new one go to one file at the same time, as when a stream's configuration
+// changes, or two streams name one file. None may write over another's bytes.
+func TestRotationChanges(t *testing.T) {
+	m := newMem(t)
+	s := open(t, m)
+	const each = 60
+	var wg sync.WaitGroup
+	for i, r := range []Rotation{{}, {Size: 500}, {Size: 900, Keep: 100}} {
+		wg.Go(func() {
+			for n := range each {
+				key := fmt.Sprintf("f/%d-%d", i, n)
+				if out := s.With(r).Put(context.Background(), object(key, fmt.Sprintf("%s %d\n", key, n), 1+i*each+n)); out.Kind != record.Delivered {
+					t.Errorf("%s: %+v", key, out)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	text := tree(t, m)
+	for i := range 3 {
+		for n := range each {
+			if c := strings.Count(text, fmt.Sprintf("f/%d-%d %d\n", i, n, n)); c != 1 {
+				t.Errorf("batch %d-%d is there %d times", i, n, c)
+			}
+		}
 	}
 }

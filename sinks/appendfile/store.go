@@ -22,7 +22,8 @@
 // PATH becomes PATH.1, and what was PATH.1 becomes PATH.2, one durable rename at a time, the oldest first and each noted in the
 // sidecar before. An interrupted rotation is ended by the next Put. Others may rotate the file too, by renaming or truncating it.
 //
-// A file belongs to one Store of one process at a time.
+// A file belongs to one Store of one process at a time. Files with different rotations share a Store, and a file may get another rotation
+// while it is in use: With.
 package appendfile
 
 import (
@@ -46,12 +47,17 @@ type Options struct {
 	StateDir string // holds the sidecars; is made when missing
 	Base     string // what relative paths are below
 
-	RotateSize int64 // bytes that a file may reach, unless a single batch is larger; 0: any
-	Keep       int   // rotated files that are kept of each file; 0: all
+	Rotation // of files that Put is asked for without With
 
 	Stdout io.Writer // what the path "-" stands for; default: that of the process
 	Logger *slog.Logger
 	Now    func() time.Time
+}
+
+// Rotation says when a file is put aside, and for how long.
+type Rotation struct {
+	Size int64 // bytes that a file may reach, unless a single batch is larger; 0: any
+	Keep int   // rotated files that are kept of each file; 0: all
 }
 
 // Limits of the store.
@@ -78,8 +84,8 @@ func New(o Options) (*Store, error) {
 	switch {
 	case o.StateDir == "" || o.Base == "":
 		return nil, errors.New("file sink: the folder of its notes or the base folder is not set")
-	case o.RotateSize < 0 || o.Keep < 0:
-		return nil, fmt.Errorf("file sink: rotation at %d bytes, keeping %d: want no negative number", o.RotateSize, o.Keep)
+	case o.Size < 0 || o.Keep < 0:
+		return nil, fmt.Errorf("file sink: rotation at %d bytes, keeping %d: want no negative number", o.Size, o.Keep)
 	}
 	o = withDefaults(o)
 	s := &Store{o: o, fs: o.FS, log: o.Logger}
@@ -110,14 +116,34 @@ func withDefaults(o Options) Options {
 	return o
 }
 
+// Rotated is a Store whose files have a certain rotation. All of one Store share its files and their locks.
+type Rotated struct {
+	s *Store
+	r Rotation
+}
+
+// With is the Store for files with another rotation than its options say.
+func (s *Store) With(r Rotation) Rotated { return Rotated{s, r} }
+
+// Put is Rotated.Put with the rotation of the options.
+func (s *Store) Put(ctx context.Context, o *record.Object) record.Outcome {
+	return s.With(s.o.Rotation).Put(ctx, o)
+}
+
+// Head is Rotated.Head with the rotation of the options.
+func (s *Store) Head(ctx context.Context, bucket, key string) (found *record.Identity, exists bool, err error) {
+	return s.With(s.o.Rotation).Head(ctx, bucket, key)
+}
+
 // Put makes one attempt to append the object to the file that its key names. Delivered means that all of it is there, durably; Exists, that
 // a batch of this name arrived before. Missing folders are made. A context that ends is noticed between writes; a disk that
 // hangs cannot be interrupted.
 //
 // For the path "-" Delivered means that standard output took all bytes. That is at least once: a write that
 // failed is repeated from the batch's beginning, and what an earlier process wrote is not known.
-func (s *Store) Put(ctx context.Context, o *record.Object) record.Outcome {
-	file, name, err := s.split(o.Key)
+func (v Rotated) Put(ctx context.Context, o *record.Object) record.Outcome {
+	s := v.s
+	file, name, err := v.split(o.Key)
 	if err != nil {
 		return failed(err, false)
 	}
@@ -136,7 +162,7 @@ func (s *Store) Put(ctx context.Context, o *record.Object) record.Outcome {
 	if err != nil {
 		return failed(err, false)
 	}
-	t := &turn{s: s, c: c}
+	t := &turn{s: s, c: c, r: v.r}
 	defer t.close()
 	out := t.put(ctx, name, o)
 	if c.broken {
@@ -147,8 +173,9 @@ func (s *Store) Put(ctx context.Context, o *record.Object) record.Outcome {
 
 // Head says whether a batch arrived, and with whose records. What a killed process left of it is settled for that: when
 // it is torn, it is cut off, because the caller may give the key up. Nothing ever stands at the path "-" nor under a key that Put rejects.
-func (s *Store) Head(ctx context.Context, _, key string) (found *record.Identity, exists bool, err error) {
-	file, name, err := s.split(key)
+func (v Rotated) Head(ctx context.Context, _, key string) (found *record.Identity, exists bool, err error) {
+	s := v.s
+	file, name, err := v.split(key)
 	if err != nil || file == stdoutPath {
 		return nil, false, nil
 	}
@@ -167,7 +194,7 @@ func (s *Store) Head(ctx context.Context, _, key string) (found *record.Identity
 	if err != nil {
 		return nil, false, err
 	}
-	t := &turn{s: s, c: c}
+	t := &turn{s: s, c: c, r: v.r}
 	defer t.close()
 	err = t.head(ctx, name)
 	if c.broken {
@@ -183,7 +210,7 @@ func (s *Store) Head(ctx context.Context, _, key string) (found *record.Identity
 func (s *Store) Close() error { return s.files.close() }
 
 // split takes a key apart. Names that lead upwards are refused: values of records may be part of a path.
-func (s *Store) split(key string) (file, name string, err error) {
+func (v Rotated) split(key string) (file, name string, err error) {
 	at := strings.LastIndexByte(key, '/')
 	if at <= 0 || at == len(key)-1 {
 		return "", "", errKey
@@ -204,11 +231,11 @@ func (s *Store) split(key string) (file, name string, err error) {
 		}
 	}
 	last := path.Base(file)
-	if len(last) > maxName || s.o.RotateSize > 0 && len(last) > maxName-numberBytes {
+	if len(last) > maxName || v.r.Size > 0 && len(last) > maxName-numberBytes {
 		return "", "", errTooLong
 	}
 	if path.IsAbs(file) {
 		return path.Clean(file), name, nil
 	}
-	return path.Join(s.o.Base, file), name, nil
+	return path.Join(v.s.o.Base, file), name, nil
 }

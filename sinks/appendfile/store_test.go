@@ -107,7 +107,7 @@ func (a alone) Head(ctx context.Context, bucket, key string) (*record.Identity, 
 }
 
 func (a alone) read(t *testing.T, key string) ([]byte, bool) {
-	file, _, err := a.split(a.key(key))
+	file, _, err := a.With(Rotation{}).split(a.key(key))
 	must(t, err)
 	there, err := a.fs.Exists(file)
 	must(t, err)
@@ -170,7 +170,7 @@ func TestAppends(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	for _, o := range []Options{{}, {StateDir: "/s"}, {Base: "/b"}, {StateDir: "/s", Base: "/b", Keep: -1}, {StateDir: "/s", Base: "/b", RotateSize: -1}} {
+	for _, o := range []Options{{}, {StateDir: "/s"}, {Base: "/b"}, {StateDir: "/s", Base: "/b", Rotation: Rotation{Keep: -1}}, {StateDir: "/s", Base: "/b", Rotation: Rotation{Size: -1}}} {
 		o.FS = vfs.NewMem()
 		if _, err := New(o); err == nil {
 			t.Errorf("%+v: no error", o)
@@ -179,7 +179,7 @@ func TestOptions(t *testing.T) {
 }
 
 func TestWhatIsRefused(t *testing.T) {
-	s := open(t, newMem(t), func(o *Options) { o.RotateSize = 1 << 20 })
+	s := open(t, newMem(t), func(o *Options) { o.Size = 1 << 20 })
 	for key, code := range map[string]string{
 		"": "InvalidKey", "name": "InvalidKey", "/name": "InvalidKey", "path/": "InvalidKey",
 		"a/../../etc/passwd/n": "InvalidPath", "/var/log/../x/n": "InvalidPath", "./x/n": "InvalidPath", "a\x00b/n": "InvalidPath",

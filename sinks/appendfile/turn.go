@@ -18,6 +18,7 @@ import (
 type turn struct {
 	s *Store
 	c *sidecar
+	r Rotation
 
 	h    vfs.File // the file, nil: not open
 	size int64    // of the file
