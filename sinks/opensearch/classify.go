@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"hydrant/record"
@@ -141,8 +143,16 @@ func unansweredCode(err error) string {
 		return "OpenSearch.RequestTimeout"
 	case errors.As(err, &unverified):
 		return "OpenSearch.SSLUnverified"
+	case ourCertificate(err):
+		return codeAuthFailure
 	}
 	return "OpenSearch.ConnectionFailed"
+}
+
+// ourCertificate: the node wants a certificate of the client, or another one than this. The alert's type is crypto/tls's own, its text is of RFC 8446.
+func ourCertificate(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error" && strings.Contains(op.Error(), "certificate")
 }
 
 // retryAfter reads the header in seconds or as a date, 0 without one.

@@ -20,6 +20,7 @@ type judge struct {
 	req      *record.Request
 	sent     []int
 	named    bool             // this request asked for ids
+	which    bool             // its answer does not say which failures are which, and can if asked for ids
 	verdicts []record.Verdict // of those that were not delivered
 	failed   []int            // items where the answer has them, each a place of one that was not delivered
 	busy     bool             // an item was refused because of load
@@ -89,13 +90,14 @@ var (
 	errWhose = errors.New("opensearch: the ids that the answer gives to documents that failed are not those of the documents in these places")
 )
 
-// end puts the verdicts in order. Several without a name are no verdicts, but a reason to ask for names: the repeat finds what was taken.
+// end puts the verdicts in order. Several without a name are no verdicts, but a reason to ask for names: the repeat, which follows at once, finds what was taken.
 // Nor are names that do not fit the places of failures: one of these would be left without a verdict, and would pass for delivered.
 func (j *judge) end() {
 	slices.SortFunc(j.verdicts, func(a, b record.Verdict) int { return cmp.Compare(a.Item, b.Item) })
 	switch {
 	case j.nameless > 1 && j.rejects && j.s.names.ids && !j.named:
 		j.s.named.Store(true)
+		j.which = true
 		j.again(errWhich)
 	case !slices.EqualFunc(j.verdicts, j.failed, func(v record.Verdict, at int) bool { return v.Item == at }):
 		j.again(errWhose)

@@ -32,17 +32,8 @@ func TestFailuresOutOfOrder(t *testing.T) {
 	}
 	defer s.Close()
 	data := []string{`{"n":"fine"}`, `{"n":"bad 1"}`, `{"n":"later"}`, `{"n":"bad 2"}`, `{"n":"fine, too"}`}
-	reply := s.Send(context.Background(), sinktest.NewRequest(1, data...))
-	if len(reply.Verdicts) != 3 {
-		t.Fatalf("%+v", reply)
-	}
-	for _, v := range reply.Verdicts {
-		if v.Kind != record.Retry || v.Code != codeNameless {
-			t.Errorf("without ids nothing is final: %+v", v)
-		}
-	}
-	for range 2 {
-		reply = s.Send(context.Background(), sinktest.NewRequest(1, data...))
+	for range 2 { // the first of them is asked for ids by a request of its own
+		reply := s.Send(context.Background(), sinktest.NewRequest(1, data...))
 		if len(reply.Verdicts) != 3 {
 			t.Fatalf("%+v", reply)
 		}
@@ -53,8 +44,33 @@ func TestFailuresOutOfOrder(t *testing.T) {
 			}
 		}
 	}
-	if n := len(fake.Documents()); n != 2 {
-		t.Errorf("%d documents", n)
+	if docs, asked := len(fake.Documents()), len(fake.Requests()); docs != 2 || asked != 3 {
+		t.Errorf("%d documents of %d requests", docs, asked)
+	}
+}
+
+// TestNamesAreNotAnswered: when the request that asks for ids gets no answer, nothing of the first answer is final.
+func TestNamesAreNotAnswered(t *testing.T) {
+	fake := osfake.New()
+	fake.Judge = func(osfake.Document) *osfake.Refusal {
+		fake.Fail(osfake.Fault{Kind: osfake.Cut})
+		return &osfake.Refusal{Status: 400, Type: "mapper_parsing_exception", Reason: "no"}
+	}
+	url, stop := fake.Start()
+	defer stop()
+	s, err := New(Options{URLs: []string{url}, Index: "i"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	reply := s.Send(context.Background(), sinktest.NewRequest(1, `{"a":1}`, `{"a":2}`))
+	if reply.Kind != record.Delivered || len(reply.Verdicts) != 2 {
+		t.Fatalf("%+v", reply)
+	}
+	for _, v := range reply.Verdicts {
+		if v.Kind != record.Retry || v.Code != codeNameless {
+			t.Errorf("without ids nothing is final: %+v", v)
+		}
 	}
 }
 

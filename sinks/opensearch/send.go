@@ -33,6 +33,9 @@ func (s *Sink) Send(ctx context.Context, req *record.Request) record.Reply {
 }
 
 // offer makes the attempt. The memory of b may be used again when it has returned.
+//
+// An answer that does not tell which failures are which is asked for once more at once, with ids: the cluster's reasons must be known however
+// short the time for retries is. The repeat finds what the first one took.
 func (s *Sink) offer(ctx context.Context, req *record.Request, b *bulk) record.Reply {
 	bytes, err := b.payload(s.client.gzip)
 	if err != nil {
@@ -46,23 +49,37 @@ func (s *Sink) offer(ctx context.Context, req *record.Request, b *bulk) record.R
 	}
 	p := &payload{b: bytes}
 	defer p.shut()
+	ask := func(named bool) (record.Reply, *judge) {
+		j := &judge{s: s, req: req, sent: b.sent, named: named}
+		return s.post(ctx, p, j, auth, secret), j
+	}
+	reply, j := ask(s.names.ids && s.named.Load())
+	if j.which {
+		if named, _ := ask(true); named.Kind == record.Delivered {
+			return named
+		}
+	}
+	return reply
+}
+
+// post sends the documents once and reads what the cluster says.
+func (s *Sink) post(ctx context.Context, p *payload, j *judge, auth func(*http.Request), secret string) record.Reply {
 	a := newAttempt(ctx)
 	began := s.pace.begin()
-	named := s.names.ids && s.named.Load()
-	resp, err := s.client.post(a, p, named, auth)
+	resp, err := s.client.post(a, p, j.named, auth)
 	if err != nil {
 		return record.Reply{Outcome: s.unanswered(a, err)}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 == 2 {
-		return s.answered(a, &judge{s: s, req: req, sent: b.sent, named: named}, resp, began)
+		return s.answered(a, j, resp, began)
 	}
 	s.client.nodes.answered(a.node, !absent(resp.StatusCode))
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorAnswer)) // the status says enough
 	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
 		s.password.refused(secret)
 	}
-	return record.Reply{Outcome: s.refused(req, resp, readRefusal(body), began)}
+	return record.Reply{Outcome: s.refused(j.req, resp, readRefusal(body), began)}
 }
 
 // basic is what puts user and password into a request, nil where there are none, and the password.
