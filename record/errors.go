@@ -10,6 +10,7 @@ var (
 	ErrStreamNotFound = errors.New("stream not found")
 	ErrStreamDeleting = errors.New("stream is being deleted")
 	ErrStopping       = errors.New("the daemon is shutting down")
+	ErrReplayFull     = errors.New("the stream remembers no more records that came back")
 )
 
 // Unavailable is the refusal that a client should retry: the backlog or the disk is full,

@@ -23,6 +23,10 @@ import (
 // MaxRequests is how many requests are known, the newest: what is sent again later than that many others is taken again.
 const MaxRequests = 1 << 18
 
+// MaxOrigins is how many records may come back to one stream: each is remembered for as long as the stream is there, in 32 bytes of the file
+// and about as many of memory.
+const MaxOrigins = 1 << 24
+
 const (
 	lineBytes    = 32
 	maxFileBytes = 1 << 30
@@ -56,6 +60,7 @@ type Receipts struct {
 	requests map[record.RequestKey]record.Position // last position of the put
 	order    []record.RequestKey                   // oldest first
 	origins  map[[16]byte]struct{}                 // keys of what came back
+	most     int                                   // of them
 	flights  map[record.RequestKey]chan struct{}   // being taken; closed when that has ended
 	inFlight int
 	closed   bool
@@ -64,7 +69,7 @@ type Receipts struct {
 // Open reads what is known of a log. It makes no file.
 func Open(fsys vfs.FS, path string, log Frames) (*Receipts, error) {
 	r := &Receipts{fs: fsys, path: path, log: log, requests: map[record.RequestKey]record.Position{},
-		origins: map[[16]byte]struct{}{}, flights: map[record.RequestKey]chan struct{}{}}
+		origins: map[[16]byte]struct{}{}, most: MaxOrigins, flights: map[record.RequestKey]chan struct{}{}}
 	there, err := fsys.Exists(path)
 	if err != nil || !there {
 		return r, err // no put ever had a note
@@ -172,8 +177,8 @@ func (r *Receipts) Once(n *record.Note, done <-chan struct{}, take func() (last 
 
 var errGone = errors.New("the request was given up while an earlier one like it was being taken")
 
-// New gives the origins that were not taken yet, as indexes.
-func (r *Receipts) New(origins []record.Origin) (fresh []int) {
+// New gives the origins that were not taken yet, as indexes. It fails with record.ErrReplayFull when so many cannot be remembered.
+func (r *Receipts) New(origins []record.Origin) (fresh []int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	seen := map[[16]byte]bool{}
@@ -184,7 +189,10 @@ func (r *Receipts) New(origins []record.Origin) (fresh []int) {
 			fresh = append(fresh, i)
 		}
 	}
-	return fresh
+	if len(r.origins)+len(fresh) > r.most && len(fresh) > 0 {
+		return nil, record.ErrReplayFull
+	}
+	return fresh, nil
 }
 
 // prepare makes the file before the first put with a note: where there is none, a start reads no notes.
@@ -207,7 +215,7 @@ func (r *Receipts) note(n *record.Note, last record.Position) {
 		lines = appendLine(lines, lineOrigin, o.Key(), 0)
 	}
 	r.append(lines)
-	if r.at > lineBytes*int64(4*(len(r.order)+len(r.origins))+1024) {
+	if r.at > lineBytes*int64(4*len(r.order)+len(r.origins)+max(1024, len(r.origins)/4)) {
 		_ = r.rewrite() // most of it is old; after an error the next Sync tries again
 	}
 }

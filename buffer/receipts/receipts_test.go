@@ -292,14 +292,14 @@ func TestOrigins(t *testing.T) {
 		return record.Origin{ID: record.ID{Epoch: record.Epoch{7, byte(i)}, Pos: record.Position(i)}, Sub: uint16(i)}
 	}
 	all := []record.Origin{origin(1), origin(2), origin(1), origin(3)}
-	if got := r.New(all); fmt.Sprint(got) != "[0 1 3]" {
+	if got, _ := r.New(all); fmt.Sprint(got) != "[0 1 3]" {
 		t.Errorf("new: %v", got)
 	}
 	n := &record.Note{Origins: []record.Origin{origin(1), origin(2)}}
 	if once(t, r, l, n) {
 		t.Error("a put without a key is never a repeat")
 	}
-	if got := r.New(all); fmt.Sprint(got) != "[3]" {
+	if got, _ := r.New(all); fmt.Sprint(got) != "[3]" {
 		t.Errorf("new: %v", got)
 	}
 	if err := r.Sync(); err != nil {
@@ -307,7 +307,7 @@ func TestOrigins(t *testing.T) {
 	}
 	l.trim()
 	r = open(t, mem.KillClone(), l)
-	if got := r.New(all); fmt.Sprint(got) != "[3]" {
+	if got, _ := r.New(all); fmt.Sprint(got) != "[3]" {
 		t.Errorf("new after a restart: %v", got)
 	}
 }
@@ -332,5 +332,38 @@ func TestOldRequestsAreForgotten(t *testing.T) {
 	}
 	if size, _ := r.file.Size(); size > 6*lineBytes*MaxRequests {
 		t.Errorf("the file has %d bytes", size)
+	}
+}
+
+// TestOriginsAreBounded: what cannot be remembered is not taken, and what is remembered stays readable.
+func TestOriginsAreBounded(t *testing.T) {
+	mem, l := folder(t), newLog()
+	r := open(t, mem, l)
+	r.most = 5
+	back := func(from, to int) (all []record.Origin) {
+		for i := from; i < to; i++ {
+			all = append(all, record.Origin{ID: record.ID{Pos: record.Position(i)}})
+		}
+		return all
+	}
+	take := func(all []record.Origin) {
+		t.Helper()
+		n := &record.Note{Origins: all}
+		if _, err := r.Once(n, nil, func() (record.Position, error) { return l.take(n) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take(back(0, 4))
+	if got, err := r.New(back(2, 7)); !errors.Is(err, record.ErrReplayFull) {
+		t.Errorf("%v, %v, want that no more can be remembered", got, err)
+	}
+	if got, err := r.New(back(0, 4)); err != nil || len(got) != 0 {
+		t.Errorf("repeats of what is known: %v, %v", got, err)
+	}
+	if got, err := r.New(back(2, 5)); err != nil || len(got) != 1 {
+		t.Errorf("one more has room: %v, %v", got, err)
+	}
+	if most := int64(lineBytes) * (4*MaxRequests + MaxOrigins + MaxOrigins/4 + 1<<12); most > maxFileBytes {
+		t.Errorf("a full file has %d bytes, and only %d are read", most, maxFileBytes)
 	}
 }

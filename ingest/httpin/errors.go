@@ -49,6 +49,8 @@ func (h *handler) problemOf(stream string, err error) *httpError {
 		return problem(http.StatusForbidden, "forbidden", "The token may not put records into this stream.")
 	case errors.Is(err, record.ErrStreamDeleting):
 		return problem(http.StatusNotFound, "stream_deleting", fmt.Sprintf("The stream %q is being deleted.", stream))
+	case errors.Is(err, record.ErrReplayFull):
+		return problem(http.StatusConflict, "replay_full", fmt.Sprintf("So many error records came back to the stream %q that it can remember no more; put the rest into another stream with the same destination.", stream))
 	case errors.Is(err, record.ErrStopping):
 		return unavailable("The daemon is shutting down.", 0)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

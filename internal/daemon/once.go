@@ -71,9 +71,9 @@ func (s *stream) replay(ctx context.Context, put *record.Put) (int, error) {
 	s.replayMu.Lock() // two at once would both find a record new
 	defer s.replayMu.Unlock()
 	n, _ := put.Note()
-	fresh := s.receipts.New(n.Origins)
-	if len(fresh) == 0 {
-		return 0, nil
+	fresh, err := s.receipts.New(n.Origins)
+	if err != nil || len(fresh) == 0 {
+		return 0, err
 	}
 	if len(fresh) < put.Count() {
 		some := record.NewPut()
@@ -88,8 +88,7 @@ func (s *stream) replay(ctx context.Context, put *record.Put) (int, error) {
 		}
 		put = some
 	}
-	_, err := s.append(ctx, put)
-	if err != nil {
+	if _, err := s.append(ctx, put); err != nil {
 		return 0, err
 	}
 	return len(fresh), nil
