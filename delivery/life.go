@@ -79,6 +79,10 @@ func (w *work) run() (into []journal.Entry) {
 			}
 			continue
 		}
+		if attempt >= 2 && w.loadedBefore() {
+			w.loaded(r.loadID(&w.e), attempt)
+			return w.into
+		}
 		if !w.retryLater(out, attempt, wait) {
 			return nil
 		}
@@ -143,6 +147,7 @@ type work struct {
 	tries  int       // of this key, in this life
 	// repeated: another life worked on this key before; sent: an attempt of this one may have reached the store
 	repeated, sent bool
+	unsure         bool // the warehouse could not be asked about the batch
 	// Found out by building, to be settled before the object is offered:
 	learned int                // the schema it is written under, 0 when that is journaled or none
 	failed  map[string]*failed // by error type
@@ -297,11 +302,14 @@ func (w *work) moveToNewVersion() {
 		return
 	}
 	former := formerOf(&w.e)
-	if !w.r.absent(former) {
+	if w.unsure || !w.r.absent(former) {
 		return
 	}
 	if e := w.e; e.SetAside == "" && (spec.Requests != nil || spec.Loads != w.spec.Loads) {
 		return // another kind of destination: what became of it there could not be told
+	}
+	if w.e.Loaded != nil && !spec.Loads {
+		return // a manifest stays with those who load by it
 	}
 	e := w.e
 	e.Version, e.Derived, e.Schema = current, w.e.Processors(), 0

@@ -103,6 +103,17 @@ func (w *work) inLedger(l *record.Load) bool {
 	return there && err == nil
 }
 
+// loadedBefore says whether an earlier life had the batch taken in, when its object cannot be stored and it would get another name by a newer
+// version: the warehouse knows it by the old one alone.
+func (w *work) loadedBefore() bool {
+	if !w.loads() || w.e.Version == w.r.opt.Specs.Current() {
+		return false
+	}
+	there, err := w.r.opt.Loader(w.e.Version).Loaded(w.r.ctx, w.r.opt.Stream, w.r.loadID(&w.e))
+	w.unsure = err != nil
+	return there && err == nil
+}
+
 // leaveManifest gives up: the object stays where it is, and beside it stands a manifest with which people can load it.
 func (w *work) leaveManifest(l *record.Load, out record.Outcome) bool {
 	w.r.opt.Logger.Error("the warehouse did not take a batch in time; its manifest is left for loading it by hand", "batch", w.e.N, "load", l.ID, "key", l.Key,

@@ -1,10 +1,12 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -231,31 +233,70 @@ func (p *packer) offer(req *record.Request, c *parcel) {
 	}
 	if p.s.spec.Requests.Whole {
 		req.ID = requestID(req, p.s.e.Role)
+		if p.wasHalved(req) {
+			p.halve(req, c)
+			return
+		}
 	}
 	reply := p.s.to.Send(p.ctx, req)
 	p.s.r.opt.Metrics.request(p.s.r.opt.Stream, p.s.r.opt.Role, len(req.Items), req.Bytes, reply.Kind)
 	if reply.Kind == record.Rejected && reply.TooLarge && len(req.Items) > 1 {
-		mid := len(req.Items) / 2
-		for _, half := range [][]record.Item{req.Items[:mid], req.Items[mid:]} {
-			h := record.Request{Stream: req.Stream, Version: req.Version, Items: half}
-			for i := range half {
-				h.Bytes += int64(len(half[i].Data))
-			}
-			p.offer(&h, c)
-		}
+		p.s.halved.Store(req.ID, true)
+		p.halve(req, c)
 		return
 	}
 	p.settle(req, c, reply)
 }
 
+// halve offers a request as two.
+func (p *packer) halve(req *record.Request, c *parcel) {
+	mid := len(req.Items) / 2
+	for _, half := range [][]record.Item{req.Items[:mid], req.Items[mid:]} {
+		if p.settled(half) == len(half) { // in an earlier round; not every destination would know it again
+			continue
+		}
+		h := record.Request{Stream: req.Stream, Version: req.Version, Items: half}
+		for i := range half {
+			h.Bytes += int64(len(half[i].Data))
+		}
+		p.offer(&h, c)
+	}
+}
+
+// wasHalved says whether a request was refused for its size before, in this life or, as is seen from what became of its halves, in
+// an earlier one. It is never offered again, whatever the destination takes by now: one of its halves may have been taken, or refused.
+func (p *packer) wasHalved(req *record.Request) bool {
+	if _, halved := p.s.halved.Load(req.ID); halved {
+		return true
+	}
+	n := p.settled(req.Items)
+	return n > 0 && n < len(req.Items)
+}
+
+// settled is of how many items it is known what became of them.
+func (p *packer) settled(items []record.Item) (n int) {
+	for i := range items {
+		if p.s.board.has(items[i].Pos, items[i].Sub) {
+			n++
+		}
+	}
+	return n
+}
+
 // settle notes what became of each item.
 func (p *packer) settle(req *record.Request, c *parcel, reply record.Reply) {
 	first := indexOf(c, req)
-	verdicts := reply.Verdicts
+	verdicts := inOrder(reply.Verdicts)
 	for i := range req.Items {
 		out := reply.Outcome
-		if len(verdicts) > 0 && verdicts[0].Item == i {
-			out, verdicts = verdicts[0].Outcome, verdicts[1:]
+		for len(verdicts) > 0 && verdicts[0].Item <= i {
+			if verdicts[0].Item == i {
+				out = verdicts[0].Outcome
+			}
+			verdicts = verdicts[1:]
+		}
+		if reply.Kind == record.Retry && out.Kind == record.Rejected && p.s.spec.Requests.Whole {
+			continue // it comes again as it was, with this one
 		}
 		p.settleItem(&req.Items[i], c, first+i, out)
 	}
@@ -263,11 +304,31 @@ func (p *packer) settle(req *record.Request, c *parcel, reply record.Reply) {
 		p.mu.Lock()
 		p.stopped = true // whatever it is, the next request would meet it, too
 		p.mu.Unlock()
+		p.later(reply.Outcome) // also when each of these items has a verdict: others were not sent
 		return
 	}
 	if !p.s.spec.Requests.Idempotent && p.s.board.takenSome() {
 		p.s.note()
 	}
+}
+
+// inOrder is verdicts in the order of their items, as they should be: what is passed over would count as the rest does.
+func inOrder(verdicts []record.Verdict) []record.Verdict {
+	byItem := func(a, b record.Verdict) int { return cmp.Compare(a.Item, b.Item) }
+	if !slices.IsSortedFunc(verdicts, byItem) {
+		slices.SortStableFunc(verdicts, byItem)
+	}
+	return verdicts
+}
+
+// later notes that something must be offered again, and the longest wait that the destination asks for.
+func (p *packer) later(out record.Outcome) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.out.Kind == 0 || p.out.RetryAfter < out.RetryAfter {
+		p.out = out
+	}
+	p.out.Kind = record.Retry
 }
 
 func (p *packer) settleItem(item *record.Item, c *parcel, i int, out record.Outcome) {
@@ -279,12 +340,7 @@ func (p *packer) settleItem(item *record.Item, c *parcel, i int, out record.Outc
 		x := record.Derived{ID: item.ID, Sub: item.Sub, Origin: item.Origin, ArrivalMillis: item.ArrivalMillis, Raw: c.arena[c.raws[i].from:c.raws[i].to]}
 		p.s.board.failed(&x, f, p.s.rounds, p.s.to.Describe(item))
 	default:
-		p.mu.Lock()
-		if p.out.Kind == 0 || p.out.RetryAfter < out.RetryAfter {
-			p.out = out
-		}
-		p.out.Kind = record.Retry
-		p.mu.Unlock()
+		p.later(out)
 	}
 }
 

@@ -24,6 +24,7 @@ type sending struct {
 	rounds int
 	barren int // rounds since the destination took something
 	last   record.Outcome
+	halved sync.Map // ids of requests that were too large, in this life
 
 	mu     sync.Mutex    // guards what follows: notes are written beside the rounds
 	since  time.Time     // of the first failure; zero: nothing failed

@@ -30,9 +30,11 @@ type fakeDestination struct {
 	busy        float64 // chance of a single record to be put off
 	moody       float64 // chance of a single record to be refused, this time
 	refuses     func(data string) bool
-	most        int               // records of a request, above which it is too large; 0: any
-	byName      map[string]string // record: data
-	requests    map[string]uint64 // request id: digest of its payload
+	before      func(*record.Request) *record.Reply // with mu held; an answer in place of all else, unless nil
+	most        int                                 // records of a request, above which it is too large; 0: any
+	byName      map[string]string                   // record: data
+	requests    map[string]uint64                   // request id: digest of its payload
+	repeats     int                                 // requests that were taken already when they came
 	order       map[string][]string
 	attempts    int
 	ledger      map[string]bool // load ids
@@ -108,6 +110,11 @@ func retry(code string, err error) record.Reply {
 func (f *fakeDestination) take(req *record.Request, whole bool) record.Reply {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.before != nil {
+		if reply := f.before(req); reply != nil {
+			return *reply
+		}
+	}
 	if f.most > 0 && len(req.Items) > f.most {
 		return record.Reply{Outcome: record.Outcome{Kind: record.Rejected, TooLarge: true, Code: "Test.TooLarge", Err: errDestination}}
 	}
@@ -155,6 +162,7 @@ func (f *fakeDestination) takeWhole(req *record.Request) record.Reply {
 		if sum != h.Sum64() {
 			f.t.Errorf("request %s came with other records", req.ID)
 		}
+		f.repeats++
 		return record.Reply{Outcome: record.Outcome{Kind: record.Delivered}}
 	}
 	if refused {
@@ -267,6 +275,13 @@ func (f *fakeDestination) loads(name string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.loaded[name]
+}
+
+// inLedger is how many batches were taken in and not forgotten.
+func (f *fakeDestination) inLedger() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.ledger)
 }
 
 // loading is a stream for a warehouse.

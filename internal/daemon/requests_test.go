@@ -286,6 +286,29 @@ func TestTooLargeThenHalves(t *testing.T) {
 	})
 }
 
+// TestHalvesAreNotSentAgain: a half whose answer said that it was taken is not sent again because the other half met an error, nor after a kill:
+// not every destination knows it again.
+func TestHalvesAreNotSentAgain(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.open(posted("req-post"))
+		w.dest.refuses = func(data string) bool { return strings.Contains(data, `6,"pad"`) }
+		w.dest.set(weather{fail: 0.4})
+		for range 10 {
+			w.mustPut("req-post", 10)
+			w.sleep(4 * time.Second)
+			w.cut(true, 0)
+			w.open()
+		}
+		w.sleep(time.Hour)
+		w.check()
+		w.dest.mu.Lock()
+		defer w.dest.mu.Unlock()
+		if n := len(w.dest.order["req-post"]); n != 90 || w.dest.repeats > 0 {
+			t.Errorf("%d records were taken, and %d requests once more", n, w.dest.repeats)
+		}
+	})
+}
+
 // TestSlowBackupOfAll: the destination gets its records although the copies of all source records cannot be written, and those are not lost.
 func TestSlowBackupOfAll(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -42,8 +42,9 @@ type world struct {
 	repeats []keyed // requests that were sent, whatever was answered
 
 	stage     func(delivery.Stage) delivery.Stage
-	announced atomic.Bool // the daemon said that it could not avoid delivering twice
-	resent    atomic.Bool // the same, of requests
+	requester func(string, config.Destination) delivery.Requester // nil: dest
+	announced atomic.Bool                                         // the daemon said that it could not avoid delivering twice
+	resent    atomic.Bool                                         // the same, of requests
 }
 
 const dataDir = "/data"
@@ -74,6 +75,9 @@ func small(name string) config.Stream {
 func (w *world) options() Options {
 	o := Options{Config: w.cfg, FS: w.mem, SpoolDir: w.spool, Sink: w.store, Requester: w.dest.of, Loader: w.dest.warehouse, Stage: w.stage,
 		Lock: func(string, string) (func() error, error) { return func() error { return nil }, nil }}
+	if w.requester != nil {
+		o.Requester = w.requester
+	}
 	out := io.Writer(w)
 	if os.Getenv("HYDRANT_TEST_LOG") != "" {
 		out = io.MultiWriter(w, os.Stderr)
