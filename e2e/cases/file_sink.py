@@ -1,5 +1,5 @@
-"""Flights appended to rotated files by a daemon that is killed again and again: every record once, in order; a reader that follows the file sees
-none twice, and a file that somebody else renames loses nothing. And standard output, which holds the records and nothing else."""
+"""Flights appended to rotated files by a daemon that is killed again and again: every record once, in order, though somebody else
+renames a file meanwhile. And standard output, which holds the records and nothing else."""
 import json
 import os
 import re

@@ -10,8 +10,24 @@ import search
 from faultproxy import FaultProxy
 from harness import S3, Daemon, check, running, s3_stream, wait_for, workspace
 from http_endpoint_stream import http_stream
+from parts import Parts, retries
 
-SOME = 60_000
+EACH, PARTS = 5_000, 12
+SOME = EACH * PARTS
+FAULTS = [{"cut_down": 0, "times": 1}, {"latency": 0.3}, {"reset": True}, {"cut_down": 10, "times": 1}, {"half_open": True}, {"cut_up": 1000, "times": 1}]
+
+
+def met(proxy, sidecar, fault):
+    """Waits until a request has run into the fault."""
+    if "times" in fault:
+        cuts = proxy.cuts
+        proxy.set(**fault)
+        return lambda: proxy.cuts > cuts
+    before, handed = retries(sidecar, "logs"), proxy.bytes["up"]
+    proxy.set(**fault)
+    if "latency" in fault:
+        return lambda: proxy.bytes["up"] > handed + 1000
+    return lambda: retries(sidecar, "logs") > before
 
 
 def main():
@@ -22,21 +38,23 @@ def main():
         central = Daemon(os.path.join(folder, "central"), [s3_stream("logs", "lake", format="json")], "s3", s3,
                          auth={"tokens": [{"token": "between-us", "allow": [{"actions": ["firehose:PutRecordBatch"], "streams": ["logs"]}]}]})
         proxy = FaultProxy(central.port).start()
-        sidecar = Daemon(os.path.join(folder, "sidecar"), [http_stream("logs", proxy.url + "/v1/firehose/logs", {"access_key": "between-us", "content_encoding": "gzip", "timeout": "3s"})], "file")
+        to = {"access_key": "between-us", "content_encoding": "gzip", "timeout": "3s"}
+        sidecar = Daemon(os.path.join(folder, "sidecar"), [http_stream("logs", proxy.url + "/v1/firehose/logs", to)], "file")
         with running(sidecar, central, s3):
             s3.start().make_bucket("lake")
             central.start()
             sidecar.start()
             source = search.Numbered(sidecar, "logs", limit=SOME)
-            sending = source.in_background()
-            for n, fault in enumerate(({"cut_down": 0, "times": 1}, {"latency": 0.2}, {"reset": True}, {"cut_down": 10, "times": 2}, {"half_open": True}, {"cut_up": 1000, "times": 2}) * 2):
-                proxy.set(**fault)
-                wait_for("some time passes", lambda left=[4]: left.append(left.pop() - 1) or left[0] < 0, 30, every=0.25)
-                victim = (central, sidecar)[n % 2]
+            parts = Parts(source, EACH)
+            for n, fault in enumerate(FAULTS * 2):
+                seen = met(proxy, sidecar, fault)
+                sending = parts.send(n)
+                wait_for(f"{fault} was met", seen, 30, every=0.02)
+                victim = (central, sidecar)[(n + n // len(FAULTS)) % 2]  # each of them once in each fault
                 victim.kill()
                 victim.start()
                 proxy.heal()
-            sending.join()
+                sending.join()
             lake.drain(sidecar, 120)
             lake.drain(central, 60)
             sidecar.stop()
@@ -45,7 +63,8 @@ def main():
             got = [json.loads(x)["n"] for x in lines]
             check(sorted(got) == list(range(SOME)), f"{len(got)} records, {len(set(got))} different ones, of {SOME}")
             check(got == sorted(got), "the order is lost")
-            print(f"{SOME} records over 12 faults and 12 kills, once and in order")
+            check("between-us" not in sidecar.process.log() + central.process.log(), "the access key stands in a log")
+            print(f"{SOME} records over {PARTS} faults and {PARTS} kills, {proxy.cuts} lost answers or requests among them: once and in order")
         proxy.stop()
 
 

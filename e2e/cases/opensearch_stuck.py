@@ -1,5 +1,5 @@
-"""A destination that accepts connections and never answers, for one of three streams: the others go at full speed, memory stays bounded, and
-when it answers again everything is delivered once. Beside it a backup of all records, across kills; and retries that end."""
+"""A destination that accepts connections and never answers, for one of three streams: the others go as fast as before, memory stays bounded
+although much waits, kill and stop are survived, and when it answers again everything is delivered once."""
 import json
 import os
 import sys
@@ -10,52 +10,85 @@ import flights
 import lake
 import search
 from faultproxy import FaultProxy
-from harness import S3, Daemon, check, running, s3_stream, wait_for, workspace
+from harness import MB, S3, Daemon, check, running, s3_stream, wait_for, workspace
 from opensearch import OpenSearch
 
-SOME = 60_000
+SOME = 60_000  # flights in each part
+STUCK, PAD = 100_000, b"x" * 3000
+STOP_SECONDS, MOST_RSS = 3, 150
+MAPPING = {"settings": search.MAPPING["settings"], "mappings": {"dynamic": False, "properties": {"n": {"type": "integer"}}}}
+
+
+class Large(search.Numbered):
+    """Records of 3 KB: what waits is much more than the daemon may hold in memory."""
+
+    def record(self, n):
+        return b'{"n":%d,"pad":"%s"}' % (n, PAD)
+
+
+def numbered(lines, first):
+    return [b'{"n":%d,' % (first + i) + x[1:] for i, x in enumerate(lines)]
+
+
+def fast(daemon, node, s3, lines, upto):
+    """Sends to both well streams at once; seconds until all of it is delivered."""
+    t0, seen = time.monotonic(), {}
+    lake.in_threads([lambda n=n: lake.send(daemon, n, lines) for n in ("well", "objects")])
+    wait_for("OpenSearch has them", lambda: node.count("well") == upto, 60, every=0.25)
+    wait_for("the bucket has them", lambda: sum(b.count(b"\n") for _, b in s3.objects("lake", seen=seen)) == upto, 60, every=0.25)
+    return time.monotonic() - t0
+
+
+def once(node, name, count, record):
+    documents = node.documents(name).values()
+    check(sorted(d["n"] for d in documents) == list(range(count)), f"{name}: {len(documents)} documents of {count} records, or some are there twice")
+    check(all(d == json.loads(record(d["n"])) for d in documents), f"{name}: a document is not as it was sent")
 
 
 def main():
-    lines = flights.load(SOME)
+    lines = numbered(flights.load(2 * SOME), 0)
     with workspace("opensearch-stuck") as folder:
         s3, node = S3(folder), OpenSearch(folder)
         proxy = FaultProxy(node.port).start()
-        everything = {"mode": "all", "s3": {"bucket": search.FAILED, "prefix": "all/"}, "buffer": {"size": "1MB", "interval": "1s"}, "compression": "none"}
-        streams = [search.stream("stuck", proxy.url, {"timeout": "5s"}), search.stream("well", node.url, backup=everything), s3_stream("objects", "lake"),
-                   search.stream("gone", "http://127.0.0.1:9", retry={"for": "3s"})]
-        daemon = Daemon(folder, streams, "s3", s3)
+        streams = [search.stream("stuck", proxy.url, {"timeout": "5s"}), search.stream("well", node.url), s3_stream("objects", "lake")]
+        daemon = Daemon(folder, streams, "s3", s3, shutdown_timeout=f"{STOP_SECONDS}s")
         with running(daemon, s3, node):
-            s3.start().make_bucket(search.FAILED)
-            s3.make_bucket("lake")
+            for bucket in (search.FAILED, "lake"):
+                (s3 if s3.process else s3.start()).make_bucket(bucket)
             node.start()
-            for index in ("stuck", "well"):
-                node.ask("PUT", "/" + index, search.MAPPING)
-            proxy.set(half_open=True)
+            node.ask("PUT", "/stuck", MAPPING)
+            node.ask("PUT", "/well", search.MAPPING)
             daemon.start()
-            lake.send(daemon, "stuck", lines)
-            lake.send(daemon, "gone", lines[:2000])
-            t0 = time.monotonic()
-            lake.in_threads([lambda: lake.send(daemon, "well", lines), lambda: lake.send(daemon, "objects", lines)])
-            wait_for("the others are delivered", lambda: node.count("well") == SOME, 60, every=0.5)
+            before = fast(daemon, node, s3, lines[:SOME], SOME)
+            proxy.set(half_open=True)
+            source = Large(daemon, "stuck", limit=STUCK)
+            source.send()
+            told = wait_for("the stuck one says so", lambda: (d := search.delivery(daemon, "stuck")).get("retrying") and d, 60)
+            check(told["code"] == "OpenSearch.RequestTimeout", f"the stuck one says {told}")
+            beside = fast(daemon, node, s3, lines[SOME:], 2 * SOME)
+            check(beside < 1.5 * before + 3, f"the others took {beside:.1f} s beside a stuck one, {before:.1f} s without")
+            waits = sum(v for k, v in daemon.metrics().items() if k.startswith("hydrant_backlog_bytes") and 'stream="stuck"' in k)
+            peak = lake.peak_mb(daemon.process)
+            check(waits > STUCK * len(PAD), f"only {waits / MB:.0f} MB wait")
             daemon.kill()
             daemon.start()
-            wait_for("all objects are there", lambda: sum(b.count(b"\n") for _, b in s3.objects("lake")) == SOME, 60, every=0.5)
-            took = time.monotonic() - t0
-            told = wait_for("the stuck one says so", lambda: (d := search.delivery(daemon, "stuck")).get("retrying") and d, 60)
-            check(node.count("stuck") == 0, "the stuck stream delivered")
-            rss = daemon.process.status_kb("VmHWM") / 1024
-            check(rss < 200, f"peak RSS {rss:.0f} MB")
-            proxy.heal()
-            wait_for("the stuck one is delivered", lambda: node.count("stuck") == SOME, 90, every=0.5)
-            lake.drain(daemon, 60)
+            wait_for("the stuck one says so again", lambda: search.delivery(daemon, "stuck").get("retrying"), 60)
+            peak = max(peak, lake.peak_mb(daemon.process))
+            t0 = time.monotonic()
             daemon.stop()
-            copies = [json.loads(x) for k, b in s3.objects(search.FAILED, "all/") for x in b.replace(b"}{", b"}\n{").splitlines()]  # as they came: without line breaks
-            check(sorted(map(json.dumps, copies)) == sorted(json.dumps(json.loads(x)) for x in lines), f"{len(copies)} copies of {SOME} records")
-            given_up = search.errors(s3, "gone")
-            check(sorted(e["rawData"] for e in given_up) == sorted(lines[:2000]), f"{len(given_up)} of 2000 records were given up")
-            check(all(e["errorCode"] == "OpenSearch.ConnectionFailed" and e["attemptsMade"] > 1 for e in given_up), f"{given_up[:1]}")
-            print(f"others {took:.1f} s beside a stuck one ({told['code']}), peak RSS {rss:.0f} MB")
+            stopped = time.monotonic() - t0
+            check(stopped < STOP_SECONDS + 5, f"stopping took {stopped:.1f} s")
+            daemon.start()
+            check(node.count("stuck") == 0, "the stuck stream delivered")
+            proxy.heal()
+            lake.drain(daemon, 90)
+            peak = max(peak, lake.peak_mb(daemon.process))
+            check(peak < MOST_RSS, f"peak RSS {peak} MB")
+            daemon.stop()
+            once(node, "stuck", STUCK, source.record)
+            once(node, "well", 2 * SOME, lambda n: lines[n])
+            check(not s3.objects(search.FAILED), "something was set aside")
+            print(f"others {before:.1f} s alone, {beside:.1f} s beside a stuck one with {waits / MB:.0f} MB; stopped in {stopped:.1f} s; peak RSS {peak} MB")
         proxy.stop()
 
 

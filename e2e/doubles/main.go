@@ -162,6 +162,6 @@ func (d *doubles) stats(w http.ResponseWriter, _ *http.Request) {
 	d.mu.Unlock()
 	_ = json.NewEncoder(w).Encode(map[string]any{
 		"requests": d.endpoint.Requests(), "repeats": d.endpoint.Repeats(), "violations": d.endpoint.Violations(), "faults_waiting": waiting, "faults_met": met,
-		"received": len(d.endpoint.Received()), "hec_requests": d.hec.Requests(), "events": len(d.hec.Events()),
+		"received": len(d.endpoint.Received()), "hec_requests": d.hec.Requests(), "events": len(d.hec.Events()), "polls": len(d.hec.Polls()),
 	})
 }

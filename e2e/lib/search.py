@@ -3,6 +3,7 @@ import base64
 import collections
 import http.client
 import json
+import re
 import threading
 import time
 import urllib.request
@@ -41,7 +42,7 @@ class Numbered:
         return b'{"n":%d,' % n + line[1:]
 
     def send(self, seconds=150):
-        end, at = time.monotonic() + seconds, 0
+        end, at = time.monotonic() + seconds, self.sent
         while at < len(self.lines):
             part = range(at, min(at + AT_ONCE, len(self.lines)))
             body = b"\n".join(map(self.record, part))
@@ -49,6 +50,10 @@ class Numbered:
                 check(time.monotonic() < end, f"{self.name}: record {at} was not accepted in {seconds} s")
                 time.sleep(0.1)
             at = self.sent = part.stop
+
+    def extend(self, limit):
+        """Further flights, for the next send."""
+        self.lines = flights.load(limit)
 
     def once(self, body, key, count):
         c = http.client.HTTPConnection("127.0.0.1", self.daemon.port, timeout=30)
@@ -114,6 +119,21 @@ def errors(store, name, kind="AmazonOpenSearchService-failed"):
             e["rawData"] = base64.b64decode(e["rawData"], validate=True)
             out.append(e)
     return out
+
+
+def words(daemon, name):
+    """The state of a stream in words, as /readyz tells."""
+    with urllib.request.urlopen(daemon.admin + "/readyz", timeout=10) as r:
+        return json.load(r)["streams"][name]
+
+
+def retries(daemon, code=None):
+    """Retries by the code that caused them, over all streams, since the daemon started; those of one code when it is given."""
+    out = collections.Counter()
+    for k, v in daemon.metrics().items():
+        if k.startswith("hydrant_delivery_retries_total{"):
+            out[re.search(r'code="([^"]*)"', k)[1]] += int(v)
+    return out[code] if code else out
 
 
 def delivery(daemon, name):
