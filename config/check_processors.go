@@ -22,23 +22,6 @@ const (
 	deaggregateDelimited = "delimited"
 )
 
-// kind is the processor's name in YAML; "" when it is none.
-func (p Processor) kind() string {
-	switch {
-	case p.Decompress != "":
-		return stepDecompress
-	case p.CloudWatchLogs != nil:
-		return stepCloudWatchLogs
-	case p.Deaggregate != nil:
-		return stepDeaggregate
-	case len(p.Partition) > 0:
-		return stepPartition
-	case p.AppendDelimiter != "":
-		return stepAppendDelimiter
-	}
-	return ""
-}
-
 // Partitioned says whether records are parted into objects by their content: by keys that are found in them, or by their own time.
 func (s Stream) Partitioned() bool {
 	return s.partitionStep() >= 0 || s.Partitioning != nil && s.Partitioning.EventTime != nil
@@ -49,17 +32,18 @@ func (s Stream) partitionStep() int {
 	return slices.IndexFunc(s.Processors, func(p Processor) bool { return len(p.Partition) > 0 })
 }
 
-// checkProcessors: each at most once, in an order in which each can do its work.
+// checkProcessors: each at most once unless it may be repeated, in an order in which each can do its work.
 func (s *Stream) checkProcessors(r *report) {
 	seen := map[string]bool{}
-	for i, p := range s.Processors {
-		path := fmt.Sprintf("processors[%d]", i)
+	for i := range s.Processors {
+		p, path := &s.Processors[i], fmt.Sprintf("processors[%d]", i)
 		kind := p.kind()
+		again, _ := stepKindOf(kind)
 		switch {
 		case kind == "":
 			r.add(path, "names no processor; use one of %s", joinWords(steps()))
 			continue
-		case seen[kind]:
+		case seen[kind] && !again.repeats:
 			r.add(path, "%s stands here a second time; a stream has each processor once", kind)
 			continue
 		}
@@ -95,22 +79,6 @@ func (s *Stream) misplaced(i int, kind string, seen map[string]bool) string {
 		}
 	}
 	return ""
-}
-
-func (p Processor) check(r *report, path string) {
-	path += "." + p.kind()
-	switch {
-	case p.Decompress != "":
-		r.oneOf(path, p.Decompress, "gzip")
-	case p.CloudWatchLogs != nil:
-		r.oneOf(path+".extract", p.CloudWatchLogs.Extract, extractMessage)
-	case p.Deaggregate != nil:
-		p.Deaggregate.check(r, path)
-	case p.AppendDelimiter != "":
-		checkDelimiter(r, path, p.AppendDelimiter)
-	default:
-		checkQueries(r, path, p.Partition)
-	}
 }
 
 func (d *Deaggregate) check(r *report, path string) {

@@ -76,6 +76,19 @@ type Processor struct {
 	Deaggregate     *Deaggregate     `json:",omitempty"`
 	Partition       []PartitionQuery `json:",omitempty"` // in the order written
 	AppendDelimiter string           `json:",omitempty"` // what is put behind each record
+	JQ              string           `json:",omitempty"` // a jq expression: each value it gives becomes a record
+	Filter          *Filter          `json:",omitempty"`
+	Redact          *Redact          `json:",omitempty"`
+	Set             *Set             `json:",omitempty"`
+	Rename          *Rename          `json:",omitempty"`
+	Drop            *Drop            `json:",omitempty"`
+	Parse           *Parser          `json:",omitempty"`
+	Timestamp       *Timestamp       `json:",omitempty"`
+	Sample          *Sample          `json:",omitempty"`
+	Dedupe          *Dedupe          `json:",omitempty"`
+	Wasm            *Wasm            `json:",omitempty"`
+	Lambda          *Lambda          `json:",omitempty"`
+	Rollup          *Rollup          `json:",omitempty"`
 }
 
 // CloudWatchLogs takes CloudWatch Logs payloads apart.

@@ -17,15 +17,6 @@ const (
 	stepAppendDelimiter = "append_delimiter"
 )
 
-func steps() []string {
-	return []string{stepDecompress, stepCloudWatchLogs, stepDeaggregate, stepPartition, stepAppendDelimiter}
-}
-
-// laterSteps are processors of the documented language that this version cannot run.
-func laterSteps() []string {
-	return []string{"lambda", "jq", "filter", "redact", "set", "rename", "drop", "parse", "timestamp", "sample", "dedupe", "wasm", "rollup"}
-}
-
 // list gives the elements of a list; none when it is absent or was reported.
 func (s *section) list(key string) []*yaml.Node {
 	n, ok := s.values[key]
@@ -101,13 +92,8 @@ func (r *reader) processor(n *yaml.Node, path string) Processor {
 }
 
 func exampleOf(step string) string {
-	switch step {
-	case stepDeaggregate:
-		return "write json, or {type: delimited, delimiter: TEXT}"
-	case stepPartition:
-		return "write a jq expression for each key, such as customer: .customer_id"
-	case stepAppendDelimiter:
-		return `write the text, such as "\n"`
+	if k, _ := stepKindOf(step); k.example != "" {
+		return k.example
 	}
 	return "write a value"
 }
@@ -115,22 +101,17 @@ func exampleOf(step string) string {
 // step reads the processor of that name.
 func (s *section) step(name string) Processor {
 	var p Processor
-	switch name {
-	case stepDecompress:
-		s.text(name, &p.Decompress)
-	case stepCloudWatchLogs:
-		p.CloudWatchLogs = &CloudWatchLogs{Extract: extractMessage}
-		if sec := s.section(name, "extract"); sec != nil {
-			sec.text("extract", &p.CloudWatchLogs.Extract)
-		}
-	case stepDeaggregate:
-		p.Deaggregate = s.deaggregate(name)
-	case stepPartition:
-		p.Partition = s.queries(name)
-	case stepAppendDelimiter:
-		s.delimiter(name, &p.AppendDelimiter)
+	if k, ok := stepKindOf(name); ok {
+		k.read(s, name, &p)
 	}
 	return p
+}
+
+func (s *section) cloudWatchLogs(name string, p *Processor) {
+	p.CloudWatchLogs = &CloudWatchLogs{Extract: extractMessage}
+	if sec := s.section(name, "extract"); sec != nil {
+		sec.text("extract", &p.CloudWatchLogs.Extract)
+	}
 }
 
 func (s *section) deaggregate(key string) *Deaggregate {

@@ -23,6 +23,9 @@ type Failure struct {
 	Type    string // as in the error prefix: processing-failed, format-conversion-failed, ...
 	Code    string // Firehose's error code, such as DataFormatConversion.ParseError
 	Message string // for people: what, where, and what was expected; holds no more of the record than a short value
+	// Attempts were made before it was set aside, 0 for one. Fields are what its error record says beside the common ones, such as lambdaArn.
+	Attempts int
+	Fields   []Field
 }
 
 func (f *Failure) Error() string { return f.Code + ": " + f.Message }

@@ -47,6 +47,32 @@ func (b *builder) step(p config.Processor) (processor, error) {
 		return b.partition(p.Partition)
 	case p.AppendDelimiter != "":
 		return appendDelimiter(p.AppendDelimiter), nil
+	case p.JQ != "":
+		return newJQ(p.JQ)
+	case p.Filter != nil:
+		return newFilter(p.Filter)
+	case p.Redact != nil:
+		return newRedact(p.Redact)
+	case p.Set != nil:
+		return newSet(p.Set)
+	case p.Rename != nil:
+		return newRename(p.Rename)
+	case p.Drop != nil:
+		return newDrop(p.Drop)
+	case p.Parse != nil:
+		return newParse(p.Parse)
+	case p.Timestamp != nil:
+		return newTimestamp(p.Timestamp)
+	case p.Sample != nil:
+		return newSample(p.Sample)
+	case p.Dedupe != nil:
+		return newDedupe(p.Dedupe)
+	case p.Wasm != nil:
+		return newWasm(p.Wasm)
+	case p.Lambda != nil:
+		return newLambda(p.Lambda)
+	case p.Rollup != nil:
+		return newRollup(p.Rollup)
 	}
 	return nil, errNoStep
 }

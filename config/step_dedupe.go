@@ -1,0 +1,4 @@
+package config
+
+// Dedupe drops records that were seen a short time ago.
+type Dedupe struct{}

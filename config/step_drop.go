@@ -1,0 +1,4 @@
+package config
+
+// Drop removes fields.
+type Drop struct{}

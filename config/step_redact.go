@@ -1,0 +1,4 @@
+package config
+
+// Redact hides personal data.
+type Redact struct{}

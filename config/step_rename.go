@@ -1,0 +1,4 @@
+package config
+
+// Rename gives fields other names.
+type Rename struct{}

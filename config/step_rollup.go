@@ -1,0 +1,4 @@
+package config
+
+// Rollup sums records up over tumbling windows.
+type Rollup struct{}

@@ -1,0 +1,4 @@
+package config
+
+// Sample keeps a share of the records.
+type Sample struct{}

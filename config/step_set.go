@@ -1,0 +1,4 @@
+package config
+
+// Set gives fields values.
+type Set struct{}

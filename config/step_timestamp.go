@@ -1,0 +1,4 @@
+package config
+
+// Timestamp writes a time in one form.
+type Timestamp struct{}

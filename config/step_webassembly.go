@@ -1,0 +1,4 @@
+package config
+
+// Wasm runs records through a WebAssembly module.
+type Wasm struct{}

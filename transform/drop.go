@@ -1,0 +1,5 @@
+package transform
+
+import "hydrant/config"
+
+func newDrop(*config.Drop) (processor, error) { return nil, errNoStep }

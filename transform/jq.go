@@ -1,0 +1,3 @@
+package transform
+
+func newJQ(string) (processor, error) { return nil, errNoStep }

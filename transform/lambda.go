@@ -1,0 +1,5 @@
+package transform
+
+import "hydrant/config"
+
+func newLambda(*config.Lambda) (processor, error) { return nil, errNoStep }

@@ -1,0 +1,5 @@
+package transform
+
+import "hydrant/config"
+
+func newParse(*config.Parser) (processor, error) { return nil, errNoStep }

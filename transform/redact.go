@@ -1,0 +1,5 @@
+package transform
+
+import "hydrant/config"
+
+func newRedact(*config.Redact) (processor, error) { return nil, errNoStep }

@@ -1,0 +1,5 @@
+package transform
+
+import "hydrant/config"
+
+func newRename(*config.Rename) (processor, error) { return nil, errNoStep }

@@ -1,0 +1,5 @@
+package transform
+
+import "hydrant/config"
+
+func newTimestamp(*config.Timestamp) (processor, error) { return nil, errNoStep }
