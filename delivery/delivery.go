@@ -233,6 +233,9 @@ type Runner struct {
 	state stateBoard
 	tries *semaphore.Weighted // attempts at objects of partitions
 
+	workers *workers            // of the loop at work; its lives' own, too
+	asides  *semaphore.Weighted // error objects under way beside the workers
+
 	// entered: the loop knows what the processes before this one died of while they derived records, former.
 	entered bool
 	former  journal.Reading
@@ -265,7 +268,7 @@ func New(opt Options) *Runner {
 		opt.Metrics = NewMetrics(nil)
 	}
 	r := &Runner{opt: opt, flush: make(chan struct{}), bell: make(chan struct{}, 1), next: opt.Journal.Closed().Pos, salt: rand.Text(),
-		tries: semaphore.NewWeighted(partitionAttempts)}
+		tries: semaphore.NewWeighted(partitionAttempts), asides: semaphore.NewWeighted(asidesAtOnce)}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	for _, e := range opt.Journal.Pending() {
 		if e.Salt != "" {

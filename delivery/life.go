@@ -28,12 +28,32 @@ func (r *Runner) life(e journal.Entry, claimed bool) { r.lifeFrom(e, claimed, ni
 func (r *Runner) lifeFrom(e journal.Entry, claimed bool, lane *chunk) {
 	for queue := []journal.Entry{e}; len(queue) > 0 && r.ctx.Err() == nil; claimed = false {
 		into := r.deliver(queue[0], claimed, lane)
-		queue = append(into, queue[1:]...)
+		queue = append(r.asideBeside(into), queue[1:]...)
 		if r.opt.Advance != nil {
 			r.opt.Advance(false)
 		}
 	}
 }
+
+// asideBeside hands error objects to goroutines of their own, as far as there are any, and returns the rest: a backup that is away must not
+// hold up the destination, whose records these are not.
+func (r *Runner) asideBeside(into []journal.Entry) (rest []journal.Entry) {
+	for _, e := range into {
+		if e.SetAside == "" || e.Scattered || !r.asides.TryAcquire(1) {
+			rest = append(rest, e)
+			continue
+		}
+		r.workers.beside(func() {
+			defer r.asides.Release(1)
+			r.life(e, false)
+			r.ring()
+		})
+	}
+	return rest
+}
+
+// asidesAtOnce is how many error objects of a reader may wait for their store beside its workers. What waits holds no object in memory.
+const asidesAtOnce = 32
 
 // deliver tries an entry until it is done or replaced by others, which it returns.
 func (r *Runner) deliver(e journal.Entry, claimed bool, lane *chunk) (into []journal.Entry) {
@@ -282,8 +302,8 @@ func (w *work) retryLater(out record.Outcome, attempt int, wait time.Duration) b
 	if attempt >= 2 {
 		w.moveToNewVersion()
 	}
-	if w.e.Scattered {
-		w.release() // many partitions may wait: none keeps its object meanwhile
+	if w.e.Scattered || w.e.SetAside != "" {
+		w.release() // many may wait: none keeps its object meanwhile
 	}
 	return w.r.pause(wait)
 }

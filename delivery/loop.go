@@ -14,6 +14,7 @@ import (
 // loop repeats what a former life left unfinished, beside it closes and delivers batches until nothing waits.
 func (r *Runner) loop(ended chan struct{}) {
 	w := newWorkers(r.opt.Workers)
+	r.workers = w
 	r.cleanAnswers()
 	for {
 		r.repeat(w)
@@ -74,7 +75,7 @@ func (r *Runner) repeat(w *workers) {
 			others = append(others, e)
 		}
 	}
-	for _, e := range others {
+	for _, e := range r.asideBeside(others) {
 		if !w.start(r.ctx, func() { r.life(e, false); r.ring() }) {
 			return
 		}

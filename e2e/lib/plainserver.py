@@ -76,7 +76,10 @@ class PlainServer:
             return len(self.faults)
 
     def serve(self, handler):
-        body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        length = int(handler.headers.get("Content-Length") or 0)
+        body = handler.rfile.read(length)
+        if len(body) < length:
+            return cut(handler)  # the sender was killed amid it
         with self.lock:
             self.requests += 1
             fault = self.faults.popleft() if self.faults else None

@@ -250,3 +250,34 @@ func TestLoadedThenMoved(t *testing.T) {
 		}
 	})
 }
+
+// TestBackupAwayHoldsNobodyUp: the destination gets its records while the store for those that it refuses takes nothing, however many batches
+// have such; once it does, each of them is there.
+func TestBackupAwayHoldsNobodyUp(t *testing.T) {
+	for _, end := range []string{"none", "kill"} {
+		t.Run(end, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.open(searched("req"))
+				w.dest.refuses = func(data string) bool { return strings.Contains(data, `0,"pad"`) }
+				var healed atomic.Bool
+				w.store.stuck = func(*record.Object) bool { return !healed.Load() }
+				for range 10 {
+					w.mustPut("req", 10)
+					w.sleep(15 * time.Second)
+				}
+				if end == "kill" {
+					w.cut(true, 0)
+					w.open()
+					w.mustPut("req", 10)
+				}
+				w.sleep(time.Minute)
+				if n, want := len(w.dest.taken("req")), w.next/10*9; n != want {
+					t.Errorf("%d records were taken while the backup was away, want %d", n, want)
+				}
+				healed.Store(true)
+				w.sleep(5 * time.Minute)
+				w.check()
+			})
+		})
+	}
+}
