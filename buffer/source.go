@@ -29,7 +29,8 @@ const settle = 10 * time.Millisecond
 // Source yields the batches of one reader of a log, one after the other. Next is for one goroutine; Read and the rest are safe for many.
 type Source struct {
 	log    *wal.Log
-	limits func() Limits // asked when a batch begins
+	limits func() Limits   // asked when a batch begins
+	end    record.Position // nothing at or behind it is this reader's; 0: there is no such end
 
 	rd       *wal.Reader
 	at       record.Position // the next record to be batched
@@ -47,6 +48,9 @@ type Source struct {
 func NewSource(log *wal.Log, limits func() Limits) *Source {
 	return &Source{log: log, limits: limits}
 }
+
+// Until bounds the reader: for it the log ends there, for good. To be called before anything else.
+func (s *Source) Until(end record.Position) { s.end = end }
 
 // ErrIdle says that the log holds no record at or behind the position asked for.
 var ErrIdle = errors.New("nothing waits")
@@ -78,7 +82,13 @@ func (s *Source) step(ctx context.Context, flush <-chan struct{}) (record.CloseR
 		return s.take()
 	}
 	f, err := s.rd.Next()
+	over := err == nil && s.end > 0 && f.First().Pos >= s.end
+	if over {
+		err = io.EOF
+	}
 	switch {
+	case over && s.open:
+		return record.CloseFlush, nil
 	case errors.Is(err, io.EOF) && !s.open:
 		s.skipped.Store(uint64(s.rd.Position()))
 		return "", ErrIdle
@@ -238,12 +248,15 @@ func (s *Source) OldestMillis() int64 { return s.oldest.Load() }
 
 // Waits says whether a record at or behind pos is readable.
 func (s *Source) Waits(pos record.Position) bool {
+	if s.end > 0 && max(pos, record.Position(s.skipped.Load())) >= s.end {
+		return false
+	}
 	return s.log.Has(max(pos, record.Position(s.skipped.Load())))
 }
 
 // Walk reads the log put by put from a record on. It knows nothing of batches.
 func (s *Source) Walk(from record.Position) *Walk {
-	return &Walk{rd: s.log.NewReader(from), from: from}
+	return &Walk{rd: s.log.NewReader(from), from: from, until: s.end}
 }
 
 // Walk goes through a log up to its durable end. Not safe for concurrent use.
@@ -251,6 +264,8 @@ type Walk struct {
 	rd   *wal.Reader
 	from record.Position
 	end  int64 // where the last put ended
+
+	until record.Position // 0: there is no end
 }
 
 // Next calls begin with the next put's arrival (Unix ms) and where it begins and ends, then visit with each of its intact records from
@@ -262,6 +277,9 @@ func (w *Walk) Next(begin func(arrivalMillis, start, end int64), visit func(reco
 	}
 	if err != nil {
 		return false, err
+	}
+	if w.until > 0 && f.First().Pos >= w.until {
+		return false, nil
 	}
 	w.end = f.EndOffset()
 	begin(f.ArrivalMillis(), f.Offset(), w.end)

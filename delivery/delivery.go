@@ -380,6 +380,9 @@ type Backoff struct {
 	First, Cap time.Duration
 }
 
+// Wait is the pause before the attempt after the n-th: doubling, with full jitter.
+func (b Backoff) Wait(n int) time.Duration { return b.wait(n) }
+
 func (b Backoff) withDefaults() Backoff {
 	if b.First == 0 {
 		b.First = 200 * time.Millisecond

@@ -15,7 +15,9 @@ type Derived struct {
 	Raw []byte
 	// Partition is the partition it belongs to: the escaped values of the partition keys, joined by "/". Empty without partitioning.
 	Partition []byte
-	Failure   *Failure // not nil: it goes to the error prefix
+	// Values are those of the partition keys, where Partition is not made yet: of records that are staged.
+	Values  [][]byte
+	Failure *Failure // not nil: it goes to the error prefix
 }
 
 // Failure says why a record is set aside. As an error it concerns this record alone, never its neighbours.
@@ -38,3 +40,9 @@ const (
 	ConversionFailed  = "format-conversion-failed"
 	DestinationFailed = "s3-failed"
 )
+
+// Product is what staging processors made of one record, or of time going by.
+type Product struct {
+	Records []Derived // in order; none: it was dropped
+	Delta   []byte    // what changed in the processors' state
+}

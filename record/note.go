@@ -21,11 +21,20 @@ type Note struct {
 	Request    RequestKey
 	Attributes map[string]string // what the sender said of all records; Firehose's common attributes
 	Origins    []Origin          // nil, or of each record what it was when it was first accepted
+	Staged     *Staged           // nil, or what was staged by this put
+}
+
+// Staged says how far the records of another log have come into this one, where processors have made of them what is delivered.
+type Staged struct {
+	Upto    Position // the last record of the other log that is settled by this put
+	Offset  int64    // where the put of that record ends in the other log
+	Version int      // of the stream's spec, whose processors made this put's records
+	Delta   []byte   // what changed in the processors' state
 }
 
 // Empty says that there is nothing to store.
 func (n *Note) Empty() bool {
-	return n == nil || n.Request == RequestKey{} && len(n.Attributes) == 0 && len(n.Origins) == 0
+	return n == nil || n.Request == RequestKey{} && len(n.Attributes) == 0 && len(n.Origins) == 0 && n.Staged == nil
 }
 
 // storedNote is a note as it stands in the log.
@@ -33,6 +42,14 @@ type storedNote struct {
 	Request    string            `json:"request,omitempty"` // 32 hexadecimal digits
 	Attributes map[string]string `json:"attributes,omitempty"`
 	Origins    []string          `json:"origins,omitempty"` // EPOCH.POSITION.SUB@MILLIS
+	Staged     *storedStaged     `json:"staged,omitempty"`
+}
+
+type storedStaged struct {
+	Upto    Position `json:"upto"`
+	Offset  int64    `json:"offset"`
+	Version int      `json:"version"`
+	Delta   []byte   `json:"delta,omitempty"` // base64
 }
 
 // Encode gives the note's bytes in the log: JSON.
@@ -43,6 +60,10 @@ func (n *Note) Encode() ([]byte, error) {
 	}
 	for _, o := range n.Origins {
 		s.Origins = append(s.Origins, o.String())
+	}
+	if n.Staged != nil {
+		staged := storedStaged(*n.Staged)
+		s.Staged = &staged
 	}
 	b, err := json.Marshal(s)
 	if err == nil && len(b) > MaxNoteBytes {
@@ -58,6 +79,10 @@ func ParseNote(b []byte) (*Note, error) {
 		return nil, fmt.Errorf("note of a put: %w", err)
 	}
 	n := &Note{Attributes: s.Attributes}
+	if s.Staged != nil {
+		staged := Staged(*s.Staged)
+		n.Staged = &staged
+	}
 	if s.Request != "" {
 		k, err := hex.DecodeString(s.Request)
 		if err != nil || len(k) != len(n.Request) {

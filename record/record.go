@@ -42,8 +42,17 @@ type ID struct {
 type Record struct {
 	ID
 	ArrivalMillis int64   // when it was accepted, Unix milliseconds; never decreases within a log
-	Origin        *Origin // nil but for one that came back from an error prefix; never changed
+	Origin        *Origin // nil but for one that came back from an error prefix, or was staged; never changed
 	Data          []byte
+	Made          *Made // nil: as it was accepted
+}
+
+// Made is what processors made of a record before it came to this log.
+type Made struct {
+	Raw     []byte   // what an error record keeps; nil: Data
+	Values  [][]byte // of partition keys, escaped, by their place in the prefix; nil where none was found yet
+	Failure *Failure // not nil: it goes to the error prefix
+	Nothing bool     // no record: all of the put's were dropped
 }
 
 // Role says what an object is for. It is part of every name a destination may recognise us by,

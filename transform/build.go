@@ -20,6 +20,9 @@ type builder struct {
 
 func (b *builder) build() ([]processor, error) {
 	for i, p := range b.stream.Processors {
+		if i < stagedCount(b.stream.Processors) {
+			continue // NewStaged's
+		}
 		s, err := b.step(p)
 		if err != nil {
 			return nil, fmt.Errorf("processor %d: %w", i+1, err)
@@ -65,14 +68,6 @@ func (b *builder) step(p config.Processor) (processor, error) {
 		return newTimestamp(p.Timestamp)
 	case p.Sample != nil:
 		return newSample(p.Sample)
-	case p.Dedupe != nil:
-		return newDedupe(p.Dedupe)
-	case p.Wasm != nil:
-		return newWasm(p.Wasm)
-	case p.Lambda != nil:
-		return newLambda(p.Lambda)
-	case p.Rollup != nil:
-		return newRollup(p.Rollup)
 	}
 	return nil, errNoStep
 }
@@ -121,7 +116,9 @@ func (b *builder) checkKeys() error {
 			}
 		case prefix.EventTime: // eventTime sees to it
 		case prefix.FromLambda:
-			return fmt.Errorf("the prefix uses !{%s:%s}, and no processor gives partition keys from Lambda", k.Namespace, k.Name)
+			if !slices.ContainsFunc(b.stream.Processors, func(p config.Processor) bool { return p.Lambda != nil }) {
+				return fmt.Errorf("the prefix uses !{%s:%s}, and no processor gives partition keys from Lambda", k.Namespace, k.Name)
+			}
 		default:
 			return fmt.Errorf("the prefix uses !{%s:%s}: unknown namespace", k.Namespace, k.Name)
 		}

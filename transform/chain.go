@@ -75,7 +75,9 @@ func (c *Chain) Derive(rec record.Record, emit func(*record.Derived) error) erro
 }
 
 func (c *Chain) derive(rec record.Record, emit func(*record.Derived) error) error {
-	c.in.add(part{data: rec.Data, raw: rec.Data})
+	if !c.begin(rec) {
+		return nil
+	}
 	for _, s := range c.steps {
 		c.out.reset()
 		c.step(s)
@@ -90,6 +92,21 @@ func (c *Chain) derive(rec record.Record, emit func(*record.Derived) error) erro
 		}
 	}
 	return nil
+}
+
+// begin takes a record as it was accepted, or as the processors left it that were staged. false: there is none.
+func (c *Chain) begin(rec record.Record) bool {
+	p := part{data: rec.Data, raw: rec.Data}
+	if m := rec.Made; m != nil {
+		if m.Nothing {
+			return false
+		}
+		p.values, p.failure = m.Values, m.Failure
+		if m.Raw != nil {
+			p.raw = m.Raw
+		}
+	}
+	return c.in.add(p)
 }
 
 // letGo forgets the record: a chain that waits holds nothing of it, and little room.

@@ -2,4 +2,4 @@ package transform
 
 import "hydrant/config"
 
-func newDedupe(*config.Dedupe) (processor, error) { return nil, errNoStep }
+func newDedupe(*config.Dedupe) (stateful, error) { return nil, errNoStep }

@@ -2,4 +2,4 @@ package transform
 
 import "hydrant/config"
 
-func newLambda(*config.Lambda) (processor, error) { return nil, errNoStep }
+func (b *builder) lambda(*config.Lambda, Env) (asker, error) { return nil, errNoStep }

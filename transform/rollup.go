@@ -2,4 +2,4 @@ package transform
 
 import "hydrant/config"
 
-func newRollup(*config.Rollup) (processor, error) { return nil, errNoStep }
+func newRollup(*config.Rollup) (stateful, error) { return nil, errNoStep }

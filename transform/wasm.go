@@ -2,4 +2,4 @@ package transform
 
 import "hydrant/config"
 
-func newWasm(*config.Wasm) (processor, error) { return nil, errNoStep }
+func newWasm(*config.Wasm, Env) (asker, error) { return nil, errNoStep }

@@ -156,7 +156,7 @@ func (l *Log) write(group []*pending) error {
 	if err != nil {
 		return err
 	}
-	arrival := max(l.arrival, l.now())
+	arrival := max(l.arrival, l.arrives())
 	l.fillHeaders(s, group, arrival)
 	if err := writeFrames(s, group); err != nil {
 		return err

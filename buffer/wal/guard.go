@@ -31,6 +31,8 @@ type Share struct {
 	maxBacklog int64
 	guaranteed int64
 	used       int64
+	behind     int64  // what waits in the log behind this one
+	front      *Share // of the log that this one's records come from, nil: from outside
 }
 
 // NewShare registers a stream. Its backlog may grow to maxBacklog bytes (0: without limit but the disk's);
@@ -43,23 +45,47 @@ func (g *Guard) NewShare(maxBacklog, guaranteed int64) *Share {
 	return s
 }
 
+// Behind is the share of a log of what became of a stream's records. What waits there counts as the stream's; puts are never refused there,
+// because their records were accepted: whoever moves them stops in time.
+func (s *Share) Behind() *Share { return &Share{guard: s.guard, front: s} }
+
 func (s *Share) open(used int64) int64 { return max(0, s.guaranteed-used) }
 
 // use notes how many bytes of the stream wait for delivery now.
 func (s *Share) use(used int64) {
 	s.guard.mu.Lock()
-	s.guard.promised += s.open(used) - s.open(s.used)
-	s.used = used
-	s.guard.mu.Unlock()
+	defer s.guard.mu.Unlock()
+	if s.front != nil {
+		s.used = used
+		s.front.change(s.front.used, used)
+		return
+	}
+	s.change(used, s.behind)
+}
+
+// change is called with the guard's lock.
+func (s *Share) change(used, behind int64) {
+	s.guard.promised += s.open(used+behind) - s.open(s.used+s.behind)
+	s.used, s.behind = used, behind
+}
+
+// Used is how many bytes wait in the log, and those of the stream that may wait in all its logs: 0 for any number.
+func (s *Share) Used() (used, limit int64) {
+	s.guard.mu.Lock()
+	defer s.guard.mu.Unlock()
+	if s.front != nil {
+		return s.used, s.front.maxBacklog
+	}
+	return s.used, s.maxBacklog
 }
 
 // Resize changes the stream's limits.
 func (s *Share) Resize(maxBacklog, guaranteed int64) {
 	s.guard.mu.Lock()
 	defer s.guard.mu.Unlock()
-	s.guard.promised -= s.open(s.used)
+	s.guard.promised -= s.open(s.used + s.behind)
 	s.maxBacklog, s.guaranteed = maxBacklog, guaranteed
-	s.guard.promised += s.open(s.used)
+	s.guard.promised += s.open(s.used + s.behind)
 }
 
 // Promised is the sum of what streams are guaranteed and do not use.
@@ -72,14 +98,18 @@ func (g *Guard) Promised() int64 {
 // Leave gives the stream's share back. More calls do nothing.
 func (s *Share) Leave() {
 	s.guard.mu.Lock()
-	s.guard.promised -= s.open(s.used)
+	s.guard.promised -= s.open(s.used + s.behind)
 	s.guaranteed = 0
 	s.guard.mu.Unlock()
 }
 
 // admit says why n more bytes may not be taken in, with waiting bytes in the backlog already.
 func (s *Share) admit(waiting, n int64) error {
+	if s.front != nil {
+		return nil
+	}
 	s.guard.mu.Lock()
+	waiting += s.behind
 	limit, guaranteed, others := s.maxBacklog, s.guaranteed, s.guard.promised-s.open(waiting)
 	s.guard.mu.Unlock()
 	if limit > 0 && waiting+n > limit && waiting > 0 { // a put that is larger than the limit has its turn when nothing else waits

@@ -37,6 +37,8 @@ type Options struct {
 	Synced func(time.Duration)
 	// Now is the wall clock; time.Now when nil.
 	Now func() time.Time
+	// Arrival is when what is appended next was accepted, Unix ms; nil: now.
+	Arrival func() int64
 	// SyncLinger is how long a commit waits for company when others were in the last one; 0 for the default.
 	SyncLinger time.Duration
 }
@@ -202,6 +204,23 @@ func (l *Log) active() *segment {
 }
 
 func (l *Log) now() int64 { return l.opt.Now().UnixMilli() }
+
+// LastArrival is when the newest record was accepted, Unix ms.
+func (l *Log) LastArrival() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.arrival
+}
+
+// Epoch is that of the log's records.
+func (l *Log) Epoch() record.Epoch { return l.epoch }
+
+func (l *Log) arrives() int64 {
+	if l.opt.Arrival != nil {
+		return l.opt.Arrival()
+	}
+	return l.now()
+}
 
 // noPosition is behind every record.
 const noPosition = record.Position(math.MaxUint64)

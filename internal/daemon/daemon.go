@@ -22,6 +22,7 @@ import (
 	"hydrant/buffer/wal"
 	"hydrant/config"
 	"hydrant/delivery"
+	"hydrant/delivery/staging"
 	"hydrant/internal/spool"
 	"hydrant/internal/vfs"
 	"hydrant/sinks/filestore"
@@ -46,6 +47,8 @@ type Options struct {
 	Loader func(stream string, d config.Destination) delivery.Loader
 	// Stage stands around every chain of processors; nil: nothing does.
 	Stage func(delivery.Stage) delivery.Stage
+	// Staged stands in place of the processors that must not see a record twice.
+	Staged func(config.Stream) (staging.Chain, error)
 }
 
 // Daemon is a running Hydrant without its listeners. Safe for concurrent use.
@@ -79,7 +82,7 @@ func Open(o Options) (*Daemon, error) {
 		return nil, err
 	}
 	d := &Daemon{cfg: o.Config, registry: prometheus.NewRegistry(), streams: map[string]*stream{}, sink: o.Sink}
-	d.around, d.requester, d.loader, d.aws = o.Stage, o.Requester, o.Loader, o.Config.AWS
+	d.around, d.staged, d.requester, d.loader, d.aws = o.Stage, o.Staged, o.Requester, o.Loader, o.Config.AWS
 	d.logger, d.fs, d.now = o.Logger, o.FS, o.Now
 	if d.logger == nil {
 		d.logger = slog.New(slog.DiscardHandler)

@@ -11,6 +11,7 @@ import (
 	"hydrant/buffer/wal"
 	"hydrant/config"
 	"hydrant/delivery"
+	"hydrant/delivery/staging"
 	"hydrant/internal/spool"
 	"hydrant/internal/vfs"
 	"hydrant/record"
@@ -29,6 +30,7 @@ type env struct {
 	spoolBudget  *spool.Budget
 	lanes        *spool.LaneBudget
 	around       func(delivery.Stage) delivery.Stage                          // every chain of processors; nil: nothing
+	staged       func(config.Stream) (staging.Chain, error)                   // in place of processors that are staged, when not nil
 	requester    func(stream string, d config.Destination) delivery.Requester // in place of all, when not nil
 	loader       func(stream string, d config.Destination) delivery.Loader    // the same
 	wholeStreams atomic.Int64                                                 // streams whose destination takes a request or leaves it

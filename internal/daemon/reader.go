@@ -21,6 +21,13 @@ type reader struct {
 
 	start     record.Position // nothing below it is delivered this way
 	finishing bool            // was turned off: delivers what it had closed, closes nothing new
+	staged    bool            // reads the staged log
+	until     record.Position // its log ends there, for good; 0: it goes on
+}
+
+// isOver says that there is nothing more for the reader to do, ever.
+func (r *reader) isOver() bool {
+	return r.until > 0 && len(r.journal.Pending()) == 0 && (r.until == 1 || r.journal.Cursor().Pos >= r.until)
 }
 
 // source is what a reader reads.

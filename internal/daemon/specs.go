@@ -13,11 +13,13 @@ import (
 	"hydrant/delivery"
 	"hydrant/formats/infer"
 	"hydrant/record"
+	"hydrant/transform"
 )
 
 // specs gives delivery the versions of a stream's spec for one role.
 type specs struct {
 	stream *stream
+	reader *reader
 	role   record.Role
 
 	mu    sync.Mutex
@@ -25,7 +27,16 @@ type specs struct {
 }
 
 // Current is the version under which batches close now.
-func (s *specs) Current() int { return s.stream.snapshot().Current }
+func (s *specs) Current() int {
+	st := s.stream.stage
+	switch {
+	case st == nil || s.role != record.RoleMain:
+		return s.stream.snapshot().Current
+	case s.reader.staged:
+		return st.runner.Version()
+	}
+	return st.before
+}
 
 // Spec returns a version. Versions never change, so each is built once.
 func (s *specs) Spec(version int) (*delivery.Spec, error) {
@@ -41,6 +52,9 @@ func (s *specs) Spec(version int) (*delivery.Spec, error) {
 	spec, err := buildSpec(c, version, s.role, s.stream.learned)
 	if err != nil {
 		return nil, err
+	}
+	if s.reader.staged && spec.NewStage == nil {
+		spec.NewStage = func() (delivery.Stage, error) { return transform.New(config.Stream{}, nil, spec.Zone) }
 	}
 	if around, inner := s.stream.env.around, spec.NewStage; around != nil && inner != nil {
 		spec.NewStage = func() (delivery.Stage, error) {
@@ -156,6 +170,9 @@ func sameMeta(a, b *meta) bool {
 // needs says whether an unfinished entry was closed under version v. Before the journals are open, everything is needed.
 func (s *stream) needs(v int) bool {
 	if s.log == nil {
+		return true
+	}
+	if st := s.stage; st != nil && (v == st.runner.Version() || v == st.before && st.isOpenBefore()) {
 		return true
 	}
 	for _, r := range s.readers {

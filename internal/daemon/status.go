@@ -32,6 +32,7 @@ type ReaderStatus struct {
 	BacklogRecords int64          `json:"backlog_records"`
 	OldestSeconds  float64        `json:"oldest_undelivered_seconds"`
 	Delivery       delivery.State `json:"delivery"`
+	Staging        string         `json:"staging,omitempty"` // why processors get no further
 }
 
 func (s *stream) status() Status {
@@ -48,6 +49,9 @@ func (s *stream) status() Status {
 		return st
 	}
 	st.BacklogBytes, st.LogBytes = log.Backlog(), log.DiskBytes()
+	if s.stage != nil {
+		st.BacklogBytes, st.LogBytes = st.BacklogBytes+s.stage.log.Backlog(), st.LogBytes+s.stage.log.DiskBytes()
+	}
 	if err := log.Trouble(); err != nil {
 		st.Trouble = err.Error()
 	}
@@ -55,7 +59,12 @@ func (s *stream) status() Status {
 		st.Trouble = why
 	}
 	for _, r := range readers {
-		st.Readers = append(st.Readers, r.status(s, log))
+		switch {
+		case r.staged:
+			st.Readers = append(st.Readers, s.stage.status(log))
+		case !r.isOver():
+			st.Readers = append(st.Readers, r.status(s, log))
+		}
 	}
 	return st
 }
@@ -80,6 +89,16 @@ func (r *reader) status(s *stream, log *wal.Log) ReaderStatus {
 	return st
 }
 
+// status is that of the staged log's reader, with what is not staged yet.
+func (st *stage) status(first *wal.Log) ReaderStatus {
+	out := st.main.status(st.s, st.log)
+	upto, _ := st.runner.Upto()
+	out.BacklogRecords += int64(max(first.End(), upto) - upto)
+	out.OldestSeconds = max(out.OldestSeconds, age(st.s.env.now(), st.runner.OldestMillis()))
+	out.Staging = st.runner.Trouble()
+	return out
+}
+
 // Statuses is the state of all streams.
 func (d *Daemon) Statuses() []Status {
 	names, _, _ := d.List(context.Background(), "", 1<<30)
@@ -99,6 +118,9 @@ func (s Status) Words(now time.Time) string {
 		words = append(words, "refusing puts: "+clip(s.Trouble))
 	}
 	for _, r := range s.Readers {
+		if r.Staging != "" {
+			words = append(words, "processors get no further: "+clip(r.Staging))
+		}
 		if r.Delivery.Retrying {
 			what := string(r.Role)
 			if r.Delivery.Partition != "" {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"hydrant/config"
 	"hydrant/delivery"
 	"hydrant/delivery/answers"
+	"hydrant/delivery/journal"
 	"hydrant/formats/infer"
 	"hydrant/internal/spool"
 	"hydrant/record"
@@ -38,7 +40,8 @@ type stream struct {
 	log     *wal.Log
 	share   *wal.Share
 	readers []*reader
-	ready   bool // folder, journals and log are there and their names are durable
+	stage   *stage // nil: what is delivered is made of the log itself
+	ready   bool   // folder, journals and log are there and their names are durable
 	failure error
 
 	tidied record.Position // end of the log when tidy last looked; its own
@@ -100,26 +103,33 @@ func (s *stream) openLocked() error {
 		return err
 	}
 	m := s.snapshot()
-	id, err := m.logID()
-	if err != nil {
+	if err := s.beginStage(m); err != nil {
 		return err
 	}
 	readers, err := s.openReaders(m)
 	if err != nil {
 		return err
 	}
-	log, err := wal.Open(wal.Options{
-		FS: s.env.fs, Dir: filepath.Join(s.dir, logFolder), ID: id, Stream: m.Name, Pool: s.env.pool, Share: s.share,
-		Retain: time.Duration(m.spec().Buffer.Retain), Floor: max(noted(readers), m.BackupFrom), Cursor: delivered(readers), Logger: s.env.logger,
-		Appended: s.appended, Damaged: func(wal.Damage) { s.env.metrics.damaged.WithLabelValues(m.Name).Inc() },
-		Synced: func(d time.Duration) { s.env.metrics.syncs.Observe(d.Seconds()) },
-	})
+	st, err := s.openStage(m)
 	if err != nil {
 		return err
 	}
+	o := s.logOptions(m, readers, st)
+	o.Appended = s.appended
+	log, err := wal.Open(o)
+	if err != nil {
+		return err
+	}
+	s.stage = st
 	for _, r := range readers {
-		r.source = r.view(logSource{buffer.NewSource(log, s.limits(r.role))})
+		r.source = r.view(logSource{s.sourceOf(r, log)})
 		r.runner = s.newRunner(m.Name, r)
+	}
+	if st != nil {
+		if err := st.run(m, log); err != nil {
+			return errors.Join(err, log.Close(), st.log.Close())
+		}
+		readers = append([]*reader{st.main}, readers...)
 	}
 	known, err := receipts.Open(s.env.fs, filepath.Join(s.dir, "receipts"), logNotes{log})
 	if err != nil {
@@ -132,23 +142,49 @@ func (s *stream) openLocked() error {
 	return nil
 }
 
+// logOptions are those of the stream's own log. st is its second one, nil for none.
+func (s *stream) logOptions(m meta, readers []*reader, st *stage) wal.Options {
+	id, _ := m.logID() // was read before
+	o := wal.Options{
+		FS: s.env.fs, Dir: filepath.Join(s.dir, logFolder), ID: id, Stream: m.Name, Pool: s.env.pool, Share: s.share,
+		Retain: time.Duration(m.spec().Buffer.Retain), Floor: max(noted(readers), m.BackupFrom), Cursor: delivered(readers), Logger: s.env.logger,
+		Damaged: func(wal.Damage) { s.env.metrics.damaged.WithLabelValues(m.Name).Inc() },
+		Synced:  func(d time.Duration) { s.env.metrics.syncs.Observe(d.Seconds()) },
+	}
+	if st != nil { // its reader is not the one that the journals beside the log know
+		upto := st.noted()
+		o.Floor, o.Cursor = max(o.Floor, upto), 0
+	}
+	return o
+}
+
+// sourceOf is what a reader sees of the log: the main one only what came before records were staged.
+func (s *stream) sourceOf(r *reader, log *wal.Log) *buffer.Source {
+	src := buffer.NewSource(log, s.limits(r.role))
+	if s.stage != nil && r.role == record.RoleMain {
+		r.until = max(1, s.stage.from)
+		src.Until(r.until)
+	}
+	return src
+}
+
 func (s *stream) newRunner(name string, r *reader) *delivery.Runner {
 	role := r.role
 	o := delivery.Options{
 		Stream: name, Role: role, Source: r.source, Journal: r.journal,
 		IsIdle:   func(err error) bool { return errors.Is(err, buffer.ErrIdle) },
-		Specs:    &specs{stream: s, role: role, built: map[int]*delivery.Spec{}},
+		Specs:    &specs{stream: s, reader: r, role: role, built: map[int]*delivery.Spec{}},
 		Sink:     func(p delivery.Place) delivery.Sink { return s.place(role, p) },
 		NewSpool: func() *spool.Buffer { return spool.New(s.env.spoolDir, s.env.spoolBudget) },
 		NewLanes: func() *spool.Lanes { return spool.NewLanes(s.env.spoolDir, s.env.lanes, s.env.spoolRoom) },
 		Limits:   func() delivery.Limits { return delivery.Limits(s.limits(role)()) },
-		Advance:  s.advance, Workers: workersPerReader, Slots: s.env.slots, Metrics: s.env.metrics.delivery, Logger: s.env.logger,
+		Advance:  s.advanceOf(r), Workers: workersPerReader, Slots: s.env.slots, Metrics: s.env.metrics.delivery, Logger: s.env.logger,
 	}
 	if role == record.RoleMain {
 		o.Requester, o.Loader = s.clients.requester, s.clients.loader
 		o.Memory = s.env.requests
 		o.RetryFor = func() time.Duration { m := s.snapshot(); return time.Duration(m.spec().Retry.For) }
-		o.Answers = answers.New(s.env.fs, filepath.Join(s.dir, "answers"))
+		o.Answers = answers.New(s.env.fs, filepath.Join(s.folderOf(r), "answers"))
 		if m := s.snapshot(); ordered(m.spec().Destination) {
 			o.Workers = 1
 		}
@@ -247,22 +283,53 @@ func (s *stream) prepare() error {
 // appended is called for each commit.
 func (s *stream) appended(records int, bytes int64) {
 	s.env.metrics.incoming(s.name, records, bytes)
-	for _, r := range s.readers {
-		r.runner.Wake()
-	}
+	s.wake()
 }
 
 func (s *stream) wake() {
 	for _, r := range s.readers {
 		r.runner.Wake()
 	}
+	if s.stage != nil {
+		s.stage.runner.Wake()
+	}
+}
+
+func (s *stream) advanceOf(r *reader) func(idle bool) {
+	if r.staged {
+		return func(idle bool) { s.stage.advance(idle) }
+	}
+	return s.advance
+}
+
+func (s *stream) folderOf(r *reader) string {
+	if r.staged {
+		return s.stageDir()
+	}
+	return s.dir
+}
+
+// settledMark is how far the log is needed no more: everything before it was delivered, or made durable elsewhere.
+func (s *stream) settledMark() journal.Mark {
+	readers := slices.DeleteFunc(slices.Clone(s.readers), func(r *reader) bool { return r.staged || r.isOver() })
+	if s.stage == nil {
+		return slowest(readers)
+	}
+	mark := journal.Mark{}
+	mark.Pos, mark.Offset = s.stage.runner.Upto()
+	if len(readers) > 0 {
+		if m := slowest(readers); m.Pos < mark.Pos {
+			mark = m
+		}
+	}
+	return mark
 }
 
 // advance moves the cursor to what all readers have delivered. Segments are freed only behind a cursor that is durable.
 func (s *stream) advance(idle bool) {
 	s.trimMu.Lock()
 	defer s.trimMu.Unlock()
-	mark := slowest(s.readers)
+	mark := s.settledMark()
 	if !s.log.Advance(mark.Pos, mark.Offset) && !idle {
 		return
 	}
@@ -307,6 +374,12 @@ func (s *stream) drain(ctx context.Context) error {
 		return fmt.Errorf("nothing can be delivered: %w", err)
 	}
 	_, readers := s.opened()
+	if s.stage != nil {
+		s.stage.runner.Flush()
+		if err := s.stage.runner.Drain(ctx); err != nil {
+			return err
+		}
+	}
 	for _, r := range readers {
 		r.runner.Flush()
 	}
@@ -326,11 +399,18 @@ func (s *stream) close() error {
 	if s.log == nil {
 		return nil
 	}
+	var err error
+	if s.stage != nil {
+		err = s.stage.runner.Stop()
+	}
 	for _, r := range s.readers {
 		r.runner.Stop()
 	}
 	s.clients.close()
-	err := errors.Join(s.receipts.Sync(), s.receipts.Close(), s.log.Close())
+	err = errors.Join(err, s.receipts.Sync(), s.receipts.Close(), s.log.Close())
+	if s.stage != nil {
+		err = errors.Join(err, s.stage.log.Close())
+	}
 	for _, r := range s.readers {
 		err = errors.Join(err, r.journal.Sync(), r.journal.Close())
 	}
