@@ -4,7 +4,7 @@ import (
 	"errors"
 	"time"
 
-	"hydrant/buffer/staged"
+	"hydrant/delivery/staged"
 	"hydrant/record"
 )
 

@@ -13,8 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"hydrant/buffer/staged"
 	"hydrant/delivery"
+	"hydrant/delivery/staged"
 	"hydrant/record"
 )
 

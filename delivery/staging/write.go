@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"hydrant/buffer/staged"
+	"hydrant/delivery/staged"
 	"hydrant/record"
 )
 

@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"hydrant/buffer"
-	"hydrant/buffer/staged"
 	"hydrant/buffer/wal"
 	"hydrant/config"
 	"hydrant/config/prefix"
 	"hydrant/delivery"
 	"hydrant/delivery/journal"
+	"hydrant/delivery/staged"
 	"hydrant/delivery/staging"
 	"hydrant/internal/vfs"
 	"hydrant/record"
