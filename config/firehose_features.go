@@ -19,9 +19,12 @@ func describeProcessors(processors []Processor) map[string]any {
 	if len(processors) == 0 {
 		return nil
 	}
-	var out []any
+	out := []any{}
 	for _, p := range processors {
 		kind, parameters := p.describe()
+		if kind == "" { // Firehose has none like it
+			continue
+		}
 		list := []any{}
 		for i := 0; i+1 < len(parameters); i += 2 {
 			list = append(list, map[string]any{"ParameterName": parameters[i], "ParameterValue": parameters[i+1]})
@@ -46,6 +49,9 @@ func (p Processor) describe() (kind string, parameters []string) {
 		return "RecordDeAggregation", parameters
 	case p.AppendDelimiter != "":
 		return "AppendDelimiterToRecord", []string{"Delimiter", p.AppendDelimiter}
+	}
+	if len(p.Partition) == 0 {
+		return "", nil
 	}
 	var queries []string
 	for _, q := range p.Partition {

@@ -105,3 +105,11 @@ func event(rnd *rand.Rand, n int) string {
 	b.WriteString(`"message":"request handled; the answer was taken from the cache of the nearest node","labels":{"team":"core","tier":"gold","canary":false}}`)
 	return b.String()
 }
+
+// deriveQuick is derive without checks, for benchmarks.
+func deriveQuick(t testing.TB, c *Chain, data string) {
+	rec := record.Record{Data: []byte(data)}
+	if err := c.Derive(rec, func(*record.Derived) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -366,7 +366,7 @@ func collectKeys(n *yaml.Node, keys map[string]bool) {
 			collectKeys(c, keys)
 		} else if i%2 == 1 {
 			k := n.Content[i-1].Value
-			if k == "<<" || strings.HasPrefix(k, "x-") {
+			if k == "<<" || strings.HasPrefix(k, "x-") || strings.HasPrefix(k, ".") { // the last: a path of somebody's fields
 				continue
 			}
 			keys[k] = true
