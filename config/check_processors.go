@@ -24,7 +24,26 @@ const (
 
 // Partitioned says whether records are parted into objects by their content: by keys that are found in them, or by their own time.
 func (s Stream) Partitioned() bool {
-	return s.partitionStep() >= 0 || s.Partitioning != nil && s.Partitioning.EventTime != nil
+	return s.partitionStep() >= 0 || s.Partitioning != nil && s.Partitioning.EventTime != nil || s.hook() != nil && s.usesHookKeys()
+}
+
+// hook is the processor lambda; nil without one.
+func (s Stream) hook() *Lambda {
+	for _, p := range s.Processors {
+		if p.Lambda != nil {
+			return p.Lambda
+		}
+	}
+	return nil
+}
+
+// usesHookKeys says whether the prefix has keys that the hook's answers give.
+func (s Stream) usesHookKeys() bool {
+	if s.Destination.S3 == nil {
+		return false
+	}
+	main, err := prefix.Parse(s.Destination.S3.Prefix, prefix.Main)
+	return err == nil && slices.ContainsFunc(main.Keys(), func(k prefix.Key) bool { return k.Namespace == prefix.FromLambda })
 }
 
 // partitionStep is the index of the partition processor; -1: there is none.
@@ -167,7 +186,9 @@ func (s *Stream) checkKey(r *report, k prefix.Key) {
 	const path = "destination.s3.prefix"
 	switch k.Namespace {
 	case prefix.FromLambda:
-		r.add(path, "%s needs the processor lambda, which is not supported by this version; use partitionKeyFromQuery", k)
+		if s.hook() == nil {
+			r.add(path, "%s needs the processor lambda, whose answers have the key; add it, or use partitionKeyFromQuery", k)
+		}
 	case prefix.EventTime:
 		if s.Partitioning == nil || s.Partitioning.EventTime == nil {
 			r.add(path, "%s needs to know where a record has its time; write partitioning: {event_time: .FIELD}, or use !{timestamp:...} for its arrival", k)

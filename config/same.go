@@ -42,7 +42,12 @@ type recordSteps struct {
 }
 
 func (s Stream) steps() recordSteps {
-	w := recordSteps{Processors: s.Processors}
+	w := recordSteps{Processors: slices.Clone(s.Processors)}
+	for i, p := range w.Processors {
+		if p.Lambda != nil {
+			w.Processors[i].Lambda = p.Lambda.who()
+		}
+	}
 	if p := s.Partitioning; p != nil {
 		w.Defaults, w.EventTime = p.Defaults, p.EventTime
 	}

@@ -3,7 +3,6 @@ package delivery
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -232,8 +231,10 @@ func (x *errorEncoder) write(d *record.Derived) (*record.Failure, error) {
 		AttemptsMade: 1, ArrivalTimestamp: d.ArrivalMillis, ErrorCode: x.code, ErrorMessage: x.message,
 		AttemptEndingTimestamp: x.ended, RawData: base64.StdEncoding.EncodeToString(d.Raw), RecordID: recordID(d),
 	}
+	var fields []record.Field
 	if d.Failure != nil {
-		line.ErrorCode, line.ErrorMessage = d.Failure.Code, d.Failure.Message
+		line.ErrorCode, line.ErrorMessage, fields = d.Failure.Code, d.Failure.Message, d.Failure.Fields
+		line.AttemptsMade = max(1, d.Failure.Attempts)
 	} else if x.judge != nil {
 		f, err := failureOf(x.judge.Write(d.Data))
 		if err != nil && !errors.Is(err, ErrSchema) {
@@ -246,11 +247,11 @@ func (x *errorEncoder) write(d *record.Derived) (*record.Failure, error) {
 		sub := int(d.Sub)
 		line.SequenceNumber, line.SubSequenceNumber = fmt.Sprint(d.Pos), &sub
 	}
-	b, err := json.Marshal(line)
+	b, err := errorLine(line, fields)
 	if err != nil {
 		return nil, err
 	}
-	x.line = append(append(x.line[:0], b...), '\n')
+	x.line = append(x.line[:0], b...)
 	_, err = x.w.Write(x.line)
 	return nil, err
 }

@@ -63,7 +63,7 @@ func (c *chunk) add(src source, x *record.Derived, start, end int64, scratch *[]
 	b = binary.AppendVarint(b, x.ArrivalMillis)
 	b = binary.LittleEndian.AppendUint64(b, src.sum)
 	if x.Failure != nil {
-		b = appendText(appendText(appendText(b, x.Failure.Type), x.Failure.Code), x.Failure.Message)
+		b = appendFailure(b, x.Failure)
 	}
 	if marks&rawDiffers != 0 {
 		b = append(binary.AppendUvarint(b, uint64(len(x.Raw))), x.Raw...)
@@ -93,6 +93,15 @@ func (c *chunk) set() *journal.Set {
 		b = b[n+m:]
 	}
 	return s.Pack()
+}
+
+func appendFailure(b []byte, f *record.Failure) []byte {
+	b = appendText(appendText(appendText(b, f.Type), f.Code), f.Message)
+	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(f.Attempts)), uint64(len(f.Fields)))
+	for _, x := range f.Fields {
+		b = appendText(appendText(b, x.Name), x.Value)
+	}
+	return b
 }
 
 var errLane = errors.New("what was gathered for a partition cannot be read back")
@@ -140,7 +149,7 @@ func (c *chunk) visit(b []byte, e *journal.Entry, last record.Position, visit fu
 		return nil
 	}
 	if marks[0]&hasFailure != 0 {
-		x.Failure = &record.Failure{Type: l.text(), Code: l.text(), Message: l.text()}
+		x.Failure = l.failure()
 	}
 	if marks[0]&rawDiffers != 0 {
 		x.Raw = l.take(int(l.uvarint()))
@@ -169,6 +178,14 @@ func (l *laneRecord) take(n int) []byte {
 	p := l.b[:n]
 	l.b = l.b[n:]
 	return p
+}
+
+func (l *laneRecord) failure() *record.Failure {
+	f := &record.Failure{Type: l.text(), Code: l.text(), Message: l.text(), Attempts: int(l.uvarint())}
+	for n := l.uvarint(); n > 0 && !l.bad; n-- {
+		f.Fields = append(f.Fields, record.Field{Name: l.text(), Value: l.text()})
+	}
+	return f
 }
 
 func (l *laneRecord) uvarint() uint64 {

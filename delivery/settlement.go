@@ -163,10 +163,15 @@ func (b *settlement) taken() (records int, bytes int64) {
 
 // refusedLine is the error record of one that was refused.
 func refusedLine(x *record.Derived, f *record.Failure, attempts int, fields []record.Field) ([]byte, error) {
-	b, err := json.Marshal(ErrorRecord{
-		AttemptsMade: attempts, ArrivalTimestamp: x.ArrivalMillis, ErrorCode: f.Code, ErrorMessage: f.Message,
+	return errorLine(ErrorRecord{
+		AttemptsMade: max(attempts, f.Attempts), ArrivalTimestamp: x.ArrivalMillis, ErrorCode: f.Code, ErrorMessage: f.Message,
 		AttemptEndingTimestamp: time.Now().UnixMilli(), RawData: base64.StdEncoding.EncodeToString(x.Raw), RecordID: recordID(x),
-	})
+	}, slices.Concat(f.Fields, fields))
+}
+
+// errorLine is an error record with what is said of it beside the common fields.
+func errorLine(r ErrorRecord, fields []record.Field) ([]byte, error) {
+	b, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
 	}

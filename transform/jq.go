@@ -26,7 +26,6 @@ const maxJQBytes = 8 << 20
 type jq struct {
 	scan  scanner
 	query *query
-	out   bytes.Buffer
 }
 
 func newJQ(source string) (processor, error) {
