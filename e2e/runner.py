@@ -26,6 +26,7 @@ CASES = [  # name, script and arguments, seconds
     ("parquet-errors", ["parquet_errors.py"], 120),
     ("parquet-property", ["parquet_property.py"], 300),
     ("processors", ["processors.py"], 120),
+    ("lambda-contract", ["lambda_contract.py"], 240),
     ("partitions-s3", ["partitions.py", "s3"], 240),
     ("partitions-file", ["partitions.py", "file"], 240),
     ("many-partitions-json", ["many_partitions.py", "json"], 300),
