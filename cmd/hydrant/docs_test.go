@@ -360,7 +360,7 @@ func TestDocsNameEveryKey(t *testing.T) {
 
 // collectKeys gathers the keys that the configuration gives, not those that a user makes up.
 func collectKeys(n *yaml.Node, keys map[string]bool) {
-	free := []string{"columns", "keys", "defaults", "partition", "tags"}
+	free := []string{"columns", "keys", "defaults", "partition", "tags", "env", "headers"}
 	for i, c := range n.Content {
 		if n.Kind != yaml.MappingNode {
 			collectKeys(c, keys)

@@ -177,10 +177,12 @@ func (c *Client) attempt(ctx context.Context, payload []byte) ([]byte, error) {
 	defer cancel()
 	answer, err := c.to.call(ctx, payload)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return nil, &invokeError{code: codeTimedOut, message: "The Lambda function invocation timed out. Increase the Timeout setting in the Lambda function."}
+		return nil, errTimedOut
 	}
 	return answer, err
 }
+
+var errTimedOut = &invokeError{code: codeTimedOut, message: "The Lambda function invocation timed out. Increase the Timeout setting in the Lambda function."}
 
 // rest waits before the next attempt: doubling, with full jitter.
 func rest(ctx context.Context, attempt int) bool {

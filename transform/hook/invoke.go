@@ -1,6 +1,7 @@
 package hook
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -61,6 +62,9 @@ func (v *invoker) call(ctx context.Context, payload []byte) ([]byte, error) {
 	out, err := v.client.Invoke(ctx, &lambda.InvokeInput{FunctionName: &v.function, Payload: payload, InvocationType: types.InvocationTypeRequestResponse})
 	if err != nil {
 		return nil, classified(err)
+	}
+	if out.FunctionError != nil && bytes.Contains(out.Payload, []byte("Task timed out")) {
+		return nil, errTimedOut
 	}
 	if out.FunctionError != nil { // the payload may quote a record
 		return nil, &invokeError{code: codeFunction, message: "The Lambda function was successfully invoked but it returned an error result."}
