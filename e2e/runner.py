@@ -28,6 +28,7 @@ CASES = [  # name, script and arguments, seconds
     ("processors", ["processors.py"], 120),
     ("lambda-contract", ["lambda_contract.py"], 240),
     ("lambda-faults", ["lambda_faults.py"], 240),
+    ("dedupe", ["dedupe.py"], 180),
     ("partitions-s3", ["partitions.py", "s3"], 240),
     ("partitions-file", ["partitions.py", "file"], 240),
     ("many-partitions-json", ["many_partitions.py", "json"], 300),
