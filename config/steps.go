@@ -69,6 +69,9 @@ func (p *Processor) kind() string {
 	return ""
 }
 
+// Name is the processor's name in YAML; "" when it is none.
+func (p *Processor) Name() string { return p.kind() }
+
 func (p *Processor) check(r *report, path string) {
 	if k, ok := stepKindOf(p.kind()); ok {
 		k.check(p, r, path+"."+k.name)

@@ -52,6 +52,16 @@ func (b *block) each(become func(src int, p part) []part) {
 	b.list, b.next = b.next, b.list
 }
 
+// count is how many parts go on, and how many have failed.
+func (b *block) count() (live, failures int) {
+	for _, x := range b.list {
+		if x.failure != nil {
+			failures++
+		}
+	}
+	return len(b.list) - failures, failures
+}
+
 // products are what the records became.
 func (b *block) products() []record.Product {
 	out := make([]record.Product, len(b.recs))

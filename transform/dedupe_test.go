@@ -16,7 +16,7 @@ import (
 
 func deduping(d config.Dedupe) config.Stream { return steps(config.Processor{Dedupe: &d}) }
 
-func newStaged(t testing.TB, s config.Stream) *Staged {
+func openStaged(t testing.TB, s config.Stream) *Staged {
 	t.Helper()
 	c, err := NewStaged(s, nil, time.UTC, Env{Stream: "s", Account: "0", Region: "r"})
 	if err != nil {
@@ -52,7 +52,7 @@ func at(millis int64, data string) record.Record {
 }
 
 func TestDedupe(t *testing.T) {
-	c := newStaged(t, deduping(config.Dedupe{Key: ".id", Window: config.Duration(10 * time.Second), MaxKeys: 1000, Missing: "keep"}))
+	c := openStaged(t, deduping(config.Dedupe{Key: ".id", Window: config.Duration(10 * time.Second), MaxKeys: 1000, Missing: "keep"}))
 	for _, x := range []struct {
 		millis int64
 		data   string
@@ -81,12 +81,12 @@ func TestDedupe(t *testing.T) {
 		}
 	}
 	for missing, want := range map[string]int{"drop": 0, "fail": 1} {
-		c := newStaged(t, deduping(config.Dedupe{Key: ".id", Window: config.Duration(time.Second), MaxKeys: 1000, Missing: missing}))
+		c := openStaged(t, deduping(config.Dedupe{Key: ".id", Window: config.Duration(time.Second), MaxKeys: 1000, Missing: missing}))
 		if out, _ := stage(t, c, at(0, `{}`)); len(out[0]) != want {
 			t.Errorf("missing: %s gives %q", missing, out)
 		}
 	}
-	whole := newStaged(t, deduping(config.Dedupe{Window: config.Duration(time.Second), MaxKeys: 1000, Missing: "keep"}))
+	whole := openStaged(t, deduping(config.Dedupe{Window: config.Duration(time.Second), MaxKeys: 1000, Missing: "keep"}))
 	if out, _ := stage(t, whole, at(0, "a"), at(0, "a\n"), at(0, "b")); len(out[0]) != 1 || len(out[1]) != 0 || len(out[2]) != 1 {
 		t.Errorf("%q", out)
 	}
@@ -94,7 +94,7 @@ func TestDedupe(t *testing.T) {
 
 // TestDedupeIsBounded: the oldest key is forgotten early, and memory per key is what the guide says.
 func TestDedupeIsBounded(t *testing.T) {
-	c := newStaged(t, deduping(config.Dedupe{Window: config.Duration(time.Hour), MaxKeys: 100_000, Missing: "keep"}))
+	c := openStaged(t, deduping(config.Dedupe{Window: config.Duration(time.Hour), MaxKeys: 100_000, Missing: "keep"}))
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
@@ -119,7 +119,7 @@ func TestStateFromSnapshotAndDeltas(t *testing.T) {
 	for seed := range uint64(30) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		s := deduping(config.Dedupe{Key: ".id", Window: config.Duration(5 * time.Second), MaxKeys: 1000 + rnd.IntN(2)*1000, Missing: "keep"})
-		live := newStaged(t, s)
+		live := openStaged(t, s)
 		saved, since := live.Snapshot(), [][]byte(nil)
 		first, now := map[int]int64{}, int64(0)
 		for range 400 {
@@ -137,7 +137,7 @@ func TestStateFromSnapshotAndDeltas(t *testing.T) {
 			case 0: // saved
 				saved, since = live.Snapshot(), nil
 			case 1: // killed
-				next := newStaged(t, s)
+				next := openStaged(t, s)
 				if err := next.Restore(saved); err != nil {
 					t.Fatal(err)
 				}
@@ -154,12 +154,12 @@ func TestStateFromSnapshotAndDeltas(t *testing.T) {
 
 // FuzzDedupeState: whatever stands on the disk, an error or a state.
 func FuzzDedupeState(f *testing.F) {
-	c := newStaged(f, deduping(config.Dedupe{Window: config.Duration(time.Hour), MaxKeys: 1000, Missing: "keep"}))
+	c := openStaged(f, deduping(config.Dedupe{Window: config.Duration(time.Hour), MaxKeys: 1000, Missing: "keep"}))
 	_, deltas := stage(f, c, at(1, "a"), at(2, "b"))
 	f.Add(c.Snapshot(), deltas[0])
 	f.Add([]byte{0, 200}, bytes.Repeat([]byte{255}, 30))
 	f.Fuzz(func(t *testing.T, snapshot, delta []byte) {
-		c := newStaged(t, deduping(config.Dedupe{Window: config.Duration(time.Hour), MaxKeys: 1000, Missing: "keep"}))
+		c := openStaged(t, deduping(config.Dedupe{Window: config.Duration(time.Hour), MaxKeys: 1000, Missing: "keep"}))
 		if c.Restore(snapshot) == nil {
 			_ = c.Apply(delta)
 		}
@@ -169,7 +169,7 @@ func FuzzDedupeState(f *testing.F) {
 func BenchmarkDedupe(b *testing.B) {
 	for name, key := range map[string]string{"whole": "", "key": ".trace_id"} {
 		b.Run(name, func(b *testing.B) {
-			c := newStaged(b, deduping(config.Dedupe{Key: key, Window: config.Duration(time.Minute), MaxKeys: 100_000, Missing: "keep"}))
+			c := openStaged(b, deduping(config.Dedupe{Key: key, Window: config.Duration(time.Minute), MaxKeys: 100_000, Missing: "keep"}))
 			rnd := rand.New(rand.NewPCG(1, 2))
 			var recs []record.Record
 			size := 0

@@ -48,6 +48,7 @@ func IsStaged(s config.Stream) bool { return stagedCount(s.Processors) > 0 }
 // Staged runs the processors of a stream that must not see a record twice, and those before them. Not safe for concurrent use.
 type Staged struct {
 	steps    []stagedStep
+	counts   []StepCount // by step
 	out      output
 	room     room
 	arrivals []int64
@@ -63,16 +64,20 @@ type stagedStep struct {
 
 // NewStaged builds the chain of processors that are staged; those behind them are New's. keys and zone are as for New.
 func NewStaged(s config.Stream, keys []prefix.Key, zone *time.Location, env Env) (*Staged, error) {
+	return newStaged(&builder{stream: s, keys: keys, zone: zone}, s.Processors[:stagedCount(s.Processors)], env)
+}
+
+func newStaged(b *builder, processors []config.Processor, env Env) (*Staged, error) {
 	c := &Staged{}
 	c.out.room = &c.room
-	b := &builder{stream: s, keys: keys, zone: zone}
-	for i, p := range s.Processors[:stagedCount(s.Processors)] {
+	for i, p := range processors {
 		step, err := b.stagedStep(p, env)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("processor %d: %w", i+1, err), c.Close())
 		}
 		if step != (stagedStep{}) {
 			c.steps = append(c.steps, step)
+			c.counts = append(c.counts, StepCount{Name: p.Name()})
 		}
 	}
 	return c, nil
@@ -118,9 +123,12 @@ func (c *Staged) Process(ctx context.Context, recs []record.Record, changing fun
 		if s.state != nil {
 			changing()
 		}
+		in, failures := b.count()
 		if err := c.step(ctx, i, s, b); err != nil {
 			return nil, err
 		}
+		out, now := b.count()
+		c.counts[i].add(in, out, now-failures)
 	}
 	return b.products(), nil
 }

@@ -88,6 +88,6 @@ func newRoot() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SuggestionsMinimumDistance = suggestWithin
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	root.AddCommand(newRun(), newQuickstart(), newValidate(), newStreams(), newDescribe(), newPut(), newReplayErrors(), newBench(), newLog(), newVersion())
+	root.AddCommand(newRun(), newQuickstart(), newValidate(), newTransform(), newStreams(), newDescribe(), newPut(), newReplayErrors(), newBench(), newLog(), newVersion())
 	return root
 }
