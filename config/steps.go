@@ -31,7 +31,7 @@ func stepKinds() []stepKind {
 		{name: stepAppendDelimiter, example: `write the text, such as "\n"`, has: func(p *Processor) bool { return p.AppendDelimiter != "" },
 			read:  func(s *section, name string, p *Processor) { s.delimiter(name, &p.AppendDelimiter) },
 			check: func(p *Processor, r *report, path string) { checkDelimiter(r, path, p.AppendDelimiter) }},
-		jqStep(), filterStep(), setStep(), renameStep(), dropStep(), sampleStep(), lambdaStep(), dedupeStep(),
+		jqStep(), filterStep(), setStep(), renameStep(), dropStep(), sampleStep(), lambdaStep(), dedupeStep(), redactStep(),
 	}
 }
 

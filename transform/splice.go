@@ -14,6 +14,8 @@ type edit struct {
 	drop     bool   // the field goes
 	rename   string // its new name; "": it keeps its own
 	value    []byte // JSON in its place; nil: it keeps its value
+	// change appends what takes the place of its value; nil: it keeps that.
+	change func(dst, value []byte) []byte
 }
 
 // at is the edit of a path below e, made where there is none. "[]" stands for each element of an array.
@@ -89,6 +91,10 @@ func (w *splice) value(i int, e *edit) (end int) {
 	case e != nil && e.value != nil:
 		w.dst = append(w.dst, e.value...)
 		return w.scan.value(i, 0, nil)
+	case e != nil && e.change != nil:
+		end = w.scan.value(i, 0, nil)
+		w.dst = e.change(w.dst, b[i:end])
+		return end
 	case e != nil && b[i] == '{' && len(e.children) > 0:
 		return w.object(i+1, e)
 	case e != nil && b[i] == '[' && e.each != nil:
