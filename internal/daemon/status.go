@@ -92,8 +92,9 @@ func (r *reader) status(s *stream, log *wal.Log) ReaderStatus {
 // status is that of the staged log's reader, with what is not staged yet.
 func (st *stage) status(first *wal.Log) ReaderStatus {
 	out := st.main.status(st.s, st.log)
-	upto, _ := st.runner.Upto()
-	out.BacklogRecords += int64(max(first.End(), upto) - upto)
+	if upto, _ := st.runner.Upto(); first.Has(upto) { // else what is between is no record
+		out.BacklogRecords += int64(first.End() - upto)
+	}
 	out.OldestSeconds = max(out.OldestSeconds, age(st.s.env.now(), st.runner.OldestMillis()))
 	out.Staging = st.runner.Trouble()
 	return out
