@@ -66,6 +66,11 @@ func (d *deriver) each(ctx context.Context, last record.Position, visit func(sou
 		}
 		out = record.Derived{ID: rec.ID, ArrivalMillis: rec.ArrivalMillis, Data: rec.Data, Raw: rec.Data}
 		out.Origin = rec.Origin
+		if m := rec.Made; m != nil && m.Nothing {
+			return nil
+		} else if m != nil && m.Raw != nil {
+			out.Raw = m.Raw // an error record has what was accepted
+		}
 		if d.e.SetAside == killedType {
 			return visit(src, &out) // whole, whatever became of a part of it
 		}

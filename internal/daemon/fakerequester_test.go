@@ -189,7 +189,7 @@ func (f *fakeDestination) addTo(counts map[string]int) {
 // forgive leaves out of an error object what was given up at the end of the time for retries and taken all the same: nobody could know, as the
 // answer had been lost, or the process that had it.
 func (f *fakeDestination) forgive(o storedObject, lines []string) (kept []string) {
-	if !strings.HasPrefix(o.identity.Stream, "req") && !strings.HasPrefix(o.identity.Stream, "once-find") || !strings.Contains(string(o.body), `"errorCode":"Test.`) {
+	if !strings.HasPrefix(o.identity.Stream, "req") || !strings.Contains(string(o.body), `"errorCode":"Test.`) {
 		return lines
 	}
 	f.mu.Lock()

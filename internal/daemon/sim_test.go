@@ -65,7 +65,7 @@ func newSimulation(t *testing.T, seed int64) *simulation {
 	bad := small("web-bad")
 	bad.Format = config.FormatJSONArray
 	bad.Destination.S3.ErrorPrefix = "errors/!{firehose:error-output-type}/"
-	s.yaml = []config.Stream{all, partitioned("parts-agg", 3), bad, learning("pq-bad"), parquetParts("pq-parts"), searched("req-find"), posted("req-post"), loading("load"), gz, once(small("once")), once(searched("once-find"))}
+	s.yaml = []config.Stream{all, partitioned("parts-agg", 3), bad, learning("pq-bad"), parquetParts("pq-parts"), searched("req-find"), posted("req-post"), loading("load"), gz, once(small("once")), once(searched("req-once"))}
 	s.dest.moody, s.dest.busy, s.dest.most = 0.05, 0.1, []int{0, 5}[s.rng.Intn(2)]
 	s.store.unreadable = seed%5 == 0
 	if seed%3 == 0 {
@@ -196,7 +196,7 @@ func (s *simulation) burst() {
 		}
 		for range 1 + s.rng.Intn(2) {
 			puts, n := 1+s.rng.Intn(4), 1+s.rng.Intn(6)
-			if st.name == "req-find" || st.name == "load" {
+			if st.name == "req-find" || st.name == "req-once" || st.name == "load" {
 				i, again := s.rng.Intn(1000), s.rng.Intn(3)
 				wg.Go(func() {
 					_ = s.putKeyed(st.name, n)
