@@ -29,6 +29,7 @@ CASES = [  # name, script and arguments, seconds
     ("lambda-contract", ["lambda_contract.py"], 240),
     ("lambda-faults", ["lambda_faults.py"], 240),
     ("dedupe", ["dedupe.py"], 180),
+    ("redact-pii", ["redact_pii.py"], 120),
     ("partitions-s3", ["partitions.py", "s3"], 240),
     ("partitions-file", ["partitions.py", "file"], 240),
     ("many-partitions-json", ["many_partitions.py", "json"], 300),
