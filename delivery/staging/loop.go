@@ -163,7 +163,9 @@ func (r *Runner) stageSome(pos record.Position) (worked bool, err error) {
 			changed = true
 		}
 	}
+	r.working.Store(time.Now().UnixMilli())
 	products, err := r.chain.Process(r.ctx, g.recs, changing)
+	r.working.Store(0)
 	if err == nil {
 		err = r.write(g, products)
 	}

@@ -7,6 +7,7 @@ package staging
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"reflect"
 	"sync"
@@ -97,6 +98,7 @@ type Runner struct {
 
 	arrived int64 // of the newest put; the loop's own
 	oldest  atomic.Int64
+	working atomic.Int64 // since when processors are at work, Unix ms; 0: they are not
 }
 
 // New returns a runner that does nothing until Wake. arrived is the arrival of the staged log's newest put, Unix ms.
@@ -150,12 +152,20 @@ func (r *Runner) Version() int {
 // OldestMillis is when the oldest record was accepted that is being staged, Unix ms; 0 for none.
 func (r *Runner) OldestMillis() int64 { return r.oldest.Load() }
 
-// Trouble is why nothing is staged at the moment; "".
+// Trouble is why nothing is staged at the moment, or that processors take long; "".
 func (r *Runner) Trouble() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if began := r.working.Load(); r.trouble == "" && began != 0 {
+		if d := time.Since(time.UnixMilli(began)); d > longWork {
+			return fmt.Sprintf("they have been at work on the same records for %s; is a hook slow, or does it fail?", d.Round(time.Second))
+		}
+	}
 	return r.trouble
 }
+
+// longWork is how long processors may take without that being told.
+const longWork = 15 * time.Second
 
 // ErrBusy is what Sync answers while what the processors remember is ahead of the log. It is asked again later.
 var ErrBusy = errors.New("records are being staged")

@@ -32,6 +32,9 @@ func TestHookThatHangs(t *testing.T) {
 		if n := len(w.store.list("b-other")); n == 0 {
 			t.Error("the other stream waits, too")
 		}
+		if words := w.d.stream("once").status().Words(time.Now()); !strings.Contains(words, "processors get no further: they have been at work") {
+			t.Error(words)
+		}
 		if n := len(w.store.list("b-once")); n != 0 {
 			t.Errorf("%d objects without an answer", n)
 		}
