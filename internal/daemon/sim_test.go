@@ -309,6 +309,7 @@ func (s *simulation) finish() {
 	s.stop(time.Hour)
 	s.check()
 	s.startQuietly()
+	s.sleep(time.Minute) // processors that wait for time may stage something at a start
 	for _, st := range s.d.Statuses() {
 		for _, r := range st.Readers {
 			if r.BacklogRecords != 0 {
