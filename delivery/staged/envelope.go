@@ -6,6 +6,7 @@ package staged
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"hydrant/record"
 )
@@ -56,6 +57,36 @@ func Append(dst []byte, d *record.Derived, base int64) []byte {
 // AppendNothing writes what stands in a put all of whose records were dropped: a put holds one at least.
 func AppendNothing(dst []byte) []byte { return append(dst, isNothing) }
 
+// AppendDelta writes what changed in the processors' state, where that is too long for the put's note. It is delivered as nothing.
+func AppendDelta(dst, delta []byte) []byte { return append(AppendNothing(dst), delta...) }
+
+// Size is how many bytes Append takes at most.
+func Size(d *record.Derived) int {
+	n := maxHead + len(d.Data)
+	if !same(d.Data, d.Raw) {
+		n += len(d.Raw)
+	}
+	for _, v := range d.Values {
+		n += binary.MaxVarintLen32 + len(v)
+	}
+	if f := d.Failure; f != nil {
+		n += maxHead + len(f.Type) + len(f.Code) + len(f.Message)
+		for _, x := range f.Fields {
+			n += 2*binary.MaxVarintLen32 + len(x.Name) + len(x.Value)
+		}
+	}
+	return n
+}
+
+// maxHead is more than all numbers of an envelope take.
+const maxHead = 64
+
+// TooLarge is why a record failed whose put would be larger than one may be.
+func TooLarge() *record.Failure {
+	return &record.Failure{Type: record.ProcessingFailed, Code: "Processing.TooLarge",
+		Message: fmt.Sprintf("what processors make of the record does not fit into one put of %d bytes", record.MaxPutBytes)}
+}
+
 func same(a, b []byte) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
 
 func appendFailure(dst []byte, f *record.Failure) []byte {
@@ -89,8 +120,12 @@ func appendBytes[T string | []byte](dst []byte, s T) []byte {
 var errEnvelope = errors.New("a staged record cannot be read")
 
 // Read gives rec the form that it had before it was staged: its data, its arrival, what it was when it was first accepted, and what processors
-// made of it. Its slices are those of rec.
+// made of it. Its slices are those of rec. One whose put says what it was has no envelope: it left no room for one.
 func Read(rec *record.Record) error {
+	if rec.Origin != nil {
+		rec.Made = &record.Made{Failure: TooLarge()}
+		return nil
+	}
 	r := reader{b: rec.Data}
 	flags := r.byte()
 	rec.Made = &record.Made{}

@@ -67,6 +67,27 @@ func (s State) Save(fsys vfs.FS, path string) error {
 type Frames interface {
 	// Notes calls visit with the note of each put that has one, from the put with that position on, and where it ends.
 	Notes(from record.Position, visit func(n *record.Note, last record.Position)) error
+	// Record gives what Append or AppendDelta wrote there; nil when it cannot be read.
+	Record(pos record.Position) ([]byte, error)
+}
+
+// elsewhere in a note says that its delta is the put's last record.
+const elsewhere = "delta"
+
+// Shorten takes a delta out of a note that would be too long with it. AppendDelta wrote the put's last record.
+func Shorten(n *record.Note) {
+	n.Staged.Delta, n.Attributes = nil, map[string]string{elsewhere: "last"}
+}
+
+func deltaOf(log Frames, n *record.Note, last record.Position) ([]byte, error) {
+	if n.Attributes[elsewhere] == "" {
+		return n.Staged.Delta, nil
+	}
+	b, err := log.Record(last)
+	if err != nil || len(b) == 0 {
+		return nil, err
+	}
+	return b[1:], nil
 }
 
 // CatchUp reads what the log holds behind the state: visit is called for each put, in order, with the state as of then.
@@ -77,7 +98,10 @@ func (s *State) CatchUp(log Frames, visit func(now State, delta []byte) error) e
 			return
 		}
 		s.Upto, s.Offset, s.Version, s.Last = n.Staged.Upto, n.Staged.Offset, n.Staged.Version, last
-		failed = visit(*s, n.Staged.Delta)
+		delta, err := deltaOf(log, n, last)
+		if failed = err; err == nil {
+			failed = visit(*s, delta)
+		}
 	})
 	if errors.Is(err, io.EOF) {
 		err = nil

@@ -59,6 +59,8 @@ type Options struct {
 	Same    func(a, b int) bool
 	// Settled says whether all that was staged was delivered: only then processors that make something else may begin.
 	Settled func() bool
+	// Ask is for a call of Turn, by delivery.
+	Ask func()
 	// Full says whether so much is staged that no more should be.
 	Full func() bool
 	// Arrives is told when the records of the next put were accepted, Unix ms, never decreasing.
@@ -93,8 +95,11 @@ type Runner struct {
 	saved   staged.State  // the same, as the file has it
 	moved   chan struct{} // closed when state changes
 
+	turnMu   sync.Mutex // held while processors are made or exchanged; taken before memoryMu
+	unturned error      // why that failed; told once
+
 	memoryMu sync.Mutex // held from the first change of what the chain remembers until the log knows of it
-	chain    Chain      // nil: not built, or what it remembers is not known; only the loop changes it
+	chain    Chain      // nil: not built, or what it remembers is not known; changed with turnMu, or by the loop
 
 	arrived int64 // of the newest put; the loop's own
 	oldest  atomic.Int64
@@ -123,11 +128,24 @@ func New(opt Options, arrived int64) (*Runner, error) {
 	if err := s.CatchUp(opt.Notes, func(staged.State, []byte) error { return nil }); err != nil {
 		return nil, err
 	}
-	if opt.Same(s.Version, opt.Version()) {
-		s.Version = opt.Version()
-	}
 	r.state = bare(s)
+	r.goOn()
 	return r, nil
+}
+
+// goOn takes up the newest version at once where it makes the same of records. Without that they go on under the one before, until it works.
+func (r *Runner) goOn() {
+	newest := r.opt.Version()
+	if r.state.Version == newest || !r.opt.Same(r.state.Version, newest) {
+		return
+	}
+	err := r.load()
+	if err == nil {
+		err = r.take(newest, false)
+	}
+	if err != nil {
+		r.opt.Logger.Warn("the newest version is not taken up yet", "version", newest, "err", err)
+	}
 }
 
 func bare(s staged.State) staged.State {
@@ -183,14 +201,29 @@ func (r *Runner) Sync() (upto record.Position, err error) {
 		return 0, ErrBusy
 	}
 	s, _ := r.current()
+	return s.Last, r.save(s)
+}
+
+// save makes a state durable, with what the processors remember; with memoryMu.
+func (r *Runner) save(s staged.State) error {
 	s.Memory = r.chain.Snapshot()
 	if err := r.opt.Save(s); err != nil {
-		return 0, err
+		return err
 	}
 	r.stateMu.Lock()
 	defer r.stateMu.Unlock()
 	r.saved = bare(s)
-	return s.Last, nil
+	r.state.Version = s.Version
+	return nil
+}
+
+// reach says how far staging has come.
+func (r *Runner) reach(s staged.State) {
+	r.stateMu.Lock()
+	defer r.stateMu.Unlock()
+	r.state = s
+	close(r.moved)
+	r.moved = make(chan struct{})
 }
 
 // current is how far staging has come, and whether the file has it.
@@ -260,13 +293,13 @@ func (r *Runner) Stop() error {
 	if errors.Is(err, ErrBusy) {
 		err = nil // the log has what is needed
 	}
+	r.memoryMu.Lock()
+	defer r.memoryMu.Unlock()
 	return errors.Join(err, r.drop())
 }
 
-// drop ends the processors.
+// drop ends the processors; with memoryMu.
 func (r *Runner) drop() error {
-	r.memoryMu.Lock()
-	defer r.memoryMu.Unlock()
 	if r.chain == nil {
 		return nil
 	}

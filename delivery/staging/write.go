@@ -2,7 +2,6 @@ package staging
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"hydrant/delivery/staged"
@@ -17,7 +16,7 @@ const (
 	putBytes       = 4 << 20  // of one put of the staged log
 	putRecords     = 50_000   // of the same
 	deltaBytes     = 64 << 10 // of what is remembered by one put
-	maxRecordBytes = 8 << 20  // of what one record becomes, with the original beside each
+	maxParts       = 1 << 16  // of one record: so many can be numbered
 )
 
 // gathered is what is staged at once. The records lie in memory of its own.
@@ -27,6 +26,7 @@ type gathered struct {
 	arena []byte
 	limit int64
 	bytes int64
+	next  record.Position // where the first log goes on behind them
 }
 
 var errEnough = errors.New("enough was gathered")
@@ -37,6 +37,7 @@ func (r *Runner) gather(pos record.Position) (*gathered, error) {
 	g := &gathered{limit: min(max(want, gatherBytes), maxGatherBytes)}
 	w := r.opt.Source.Walk(pos)
 	defer w.Close()
+	defer func() { g.next, _ = w.Mark() }()
 	var deadline time.Time
 	for r.ctx.Err() == nil {
 		more, err := g.read(w)
@@ -106,30 +107,38 @@ func (r *Runner) write(g *gathered, products []record.Product) error {
 	p := &staging{put: record.NewPut()}
 	defer func() { p.put.Release() }()
 	for i, x := range products {
-		x.Records = bounded(x.Records, g.recs[i].Data)
+		x.Records = bounded(x, g.recs[i].Data)
 		if p.full(x) {
 			if err := r.append(p); err != nil {
 				return err
 			}
 		}
 		p.begin(max(r.arrived, g.recs[i].ArrivalMillis))
-		p.add(&g.recs[i], x)
+		if size(x) > record.MaxPutBytes {
+			p.addWhole(&g.recs[i], x)
+		} else {
+			p.add(&g.recs[i], x)
+		}
 		p.upto, p.offset = g.recs[i].Pos, g.ends[i]
 	}
 	return r.append(p)
 }
 
 // bounded is what became of a record, or one failure where that is more than a put may hold.
-func bounded(all []record.Derived, raw []byte) []record.Derived {
-	n := 0
-	for i := range all {
-		n += len(all[i].Data) + len(all[i].Raw)
+func bounded(x record.Product, raw []byte) []record.Derived {
+	if len(x.Records) == 0 || size(x) <= record.MaxPutBytes && len(x.Records) <= maxParts {
+		return x.Records
 	}
-	if n <= maxRecordBytes {
-		return all
+	return []record.Derived{{Data: raw, Raw: raw, ArrivalMillis: x.Records[0].ArrivalMillis, Failure: staged.TooLarge()}}
+}
+
+// size is how much of a put what became of a record takes at most.
+func size(x record.Product) int {
+	n := len(x.Delta) + 1
+	for i := range x.Records {
+		n += staged.Size(&x.Records[i])
 	}
-	return []record.Derived{{Data: raw, Raw: raw, ArrivalMillis: all[0].ArrivalMillis, Failure: &record.Failure{Type: record.ProcessingFailed,
-		Code: "Processing.TooLarge", Message: fmt.Sprintf("the record would become %d bytes; the limit is %d", n, maxRecordBytes)}}}
+	return n
 }
 
 // writeTick makes durable what time going by made.
@@ -152,10 +161,12 @@ type staging struct {
 	arrival int64
 	begun   bool
 	scratch []byte
+	whole   []record.Origin // of a record that stands there as it was accepted
 }
 
 func (p *staging) full(x record.Product) bool {
-	return p.begun && (p.put.Bytes() >= putBytes || p.put.Count()+len(x.Records) > putRecords || len(p.delta)+len(x.Delta) > deltaBytes)
+	return p.begun && (p.put.Bytes() >= putBytes || p.put.Bytes()+size(x) > record.MaxPutBytes || p.put.Count()+len(x.Records) > putRecords ||
+		p.whole != nil || len(p.delta)+len(x.Delta) > deltaBytes)
 }
 
 func (p *staging) begin(arrival int64) {
@@ -182,13 +193,29 @@ func (p *staging) add(rec *record.Record, x record.Product) {
 	}
 }
 
+// addWhole writes a record that leaves no room for anything beside it. It stands there as it came, as one that cannot be processed.
+func (p *staging) addWhole(rec *record.Record, x record.Product) {
+	p.delta = append(p.delta, x.Delta...)
+	o := record.Origin{ID: rec.ID}
+	if rec.Origin != nil {
+		o = *rec.Origin
+	}
+	p.whole = []record.Origin{o}
+	p.put.Add(rec.Data)
+}
+
 // append makes the put durable. It is tried until that works, or the process stops: nothing else may be staged before.
 func (r *Runner) append(p *staging) error {
-	if p.put.Count() == 0 {
+	s, _ := r.current()
+	note := record.Note{Staged: &record.Staged{Upto: p.upto, Offset: p.offset, Version: s.Version, Delta: p.delta}, Origins: p.whole}
+	switch {
+	case len(p.delta) > deltaBytes && p.whole == nil:
+		p.put.Add(staged.AppendDelta(nil, p.delta))
+		staged.Shorten(&note)
+	case p.put.Count() == 0:
 		p.put.Add(staged.AppendNothing(nil))
 	}
-	s, _ := r.current()
-	if err := p.put.SetNote(record.Note{Staged: &record.Staged{Upto: p.upto, Offset: p.offset, Version: s.Version, Delta: p.delta}}); err != nil {
+	if err := p.put.SetNote(note); err != nil {
 		return err
 	}
 	r.arrived = p.arrival
@@ -200,16 +227,12 @@ func (r *Runner) append(p *staging) error {
 		}
 		r.say(err.Error())
 		r.opt.Logger.Error("staged records cannot be written; they wait", "attempt", attempt, "err", err)
-		r.rest(r.opt.Backoff.Wait(attempt))
+		r.pause(r.opt.Backoff.Wait(attempt))
 		id, err = r.opt.Log.Append(r.ctx, p.put)
 	}
 	s.Upto, s.Offset, s.Last = p.upto, p.offset, id.Pos+record.Position(p.put.Count())-1
-	r.stateMu.Lock()
-	r.state = s
-	close(r.moved)
-	r.moved = make(chan struct{})
-	r.stateMu.Unlock()
+	r.reach(s)
 	p.put.Reset()
-	p.delta, p.begun = p.delta[:0], false
+	p.delta, p.whole, p.begun = p.delta[:0], nil, false
 	return nil
 }

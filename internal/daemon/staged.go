@@ -27,7 +27,9 @@ import (
 type stage struct {
 	s       *stream
 	log     *wal.Log
-	main    *reader // of the staged log
+	share   *wal.Share  // of the disk, for log
+	late    atomic.Bool // what was delivered could not be given back yet
+	main    *reader     // of the staged log
 	runner  *staging.Runner
 	from    record.Position // where the first log's records begin to be staged
 	before  int             // version of those before
@@ -74,7 +76,9 @@ func (s *stream) endOfFirst(m meta) (record.Position, error) {
 			_ = r.journal.Close()
 		}
 	}()
-	log, err := wal.Open(s.logOptions(m, readers, nil))
+	o := s.logOptions(m, readers, nil)
+	o.Share = s.env.guard.NewShare(0, 0) // closing the log gives that back, not the stream's
+	log, err := wal.Open(o)
 	if err != nil {
 		return 0, err
 	}
@@ -105,7 +109,7 @@ func (s *stream) openStage(m meta) (st *stage, err error) {
 	if err != nil {
 		return nil, err
 	}
-	st = &stage{s: s, from: saved.From, before: saved.Before}
+	st = &stage{s: s, share: s.share.Behind(), from: saved.From, before: saved.Before}
 	j, err := journal.Open(s.env.fs, s.stageDir(), string(record.RoleMain))
 	if err != nil {
 		return nil, err
@@ -126,7 +130,7 @@ func (st *stage) openLog(m meta) (*wal.Log, error) {
 	copy(id[:], sum[:])
 	s, only := st.s, []*reader{st.main}
 	return wal.Open(wal.Options{
-		FS: s.env.fs, Dir: filepath.Join(s.stageDir(), logFolder), ID: id, Stream: m.Name, Pool: s.env.pool, Share: s.share.Behind(),
+		FS: s.env.fs, Dir: filepath.Join(s.stageDir(), logFolder), ID: id, Stream: m.Name, Pool: s.env.pool, Share: st.share,
 		Floor: noted(only), Cursor: delivered(only), Logger: s.env.logger, Arrival: st.arrival.Load,
 		Appended: func(int, int64) { st.main.runner.Wake() },
 		Damaged:  func(wal.Damage) { s.env.metrics.damaged.WithLabelValues(m.Name).Inc() },
@@ -141,13 +145,14 @@ func (st *stage) run(m meta, first *wal.Log) (err error) {
 	st.runner, err = staging.New(staging.Options{
 		Stream: m.Name, Source: logSource{buffer.NewSource(first, s.limits(record.RoleMain))}, Log: st.log,
 		Chain: s.stagedChain, Version: func() int { m := s.snapshot(); return m.Current }, Same: s.sameRecords, Settled: st.settled, Full: st.full,
-		Arrives: st.arrival.Store, Advance: func() { s.advance(false) },
+		Ask:     func() { st.main.runner.Wake() },
+		Arrives: st.arrival.Store, Advance: st.staged,
 		Load: func() (staged.State, error) { return staged.Load(s.env.fs, s.stageState()) },
 		Save: func(n staged.State) error {
 			n.From, n.Before = st.from, st.before
 			return n.Save(s.env.fs, s.stageState())
 		},
-		Notes: logNotes{st.log}, Logger: s.env.logger,
+		Notes: stagedNotes{logNotes{st.log}}, Logger: s.env.logger,
 	}, st.log.LastArrival())
 	return err
 }
@@ -156,9 +161,34 @@ func (st *stage) settled() bool {
 	return len(st.main.journal.Pending()) == 0 && !st.main.source.Waits(st.main.journal.Settled().Pos)
 }
 
+// full says whether no more should be staged: as much waits as may of the stream or, on a disk whose free space is kept for what must be
+// delivered, enough for the next batches.
 func (st *stage) full() bool {
-	used, limit := st.s.share.Behind().Used()
-	return limit > 0 && used > limit
+	used, limit := st.share.Used()
+	if limit > 0 && used > limit {
+		return true
+	}
+	return used > 2*st.s.limits(record.RoleMain)().Size && st.s.env.guard.Low()
+}
+
+// staged is called whenever more was staged.
+func (st *stage) staged() {
+	st.s.advance(false)
+	if st.late.Swap(false) {
+		st.trim(true)
+	}
+}
+
+// stagedNotes is the staged log as processors learn from it.
+type stagedNotes struct{ logNotes }
+
+// Record implements staged.Frames.
+func (l stagedNotes) Record(pos record.Position) (b []byte, err error) {
+	err = buffer.NewSource(l.Log, nil).Read(context.Background(), pos, pos, func(rec record.Record) error {
+		b = append(b, rec.Data...)
+		return nil
+	})
+	return b, err
 }
 
 // stagedChain builds the processors of a version.
@@ -183,18 +213,27 @@ func (s *stream) sameRecords(a, b int) bool {
 	return a == b || okX && okY && x.SameRecords(y)
 }
 
-// advance gives back what was delivered of the staged log. What the processors remember must be durable before.
+// advance is called by delivery; idle: between two of its rounds.
 func (st *stage) advance(idle bool) {
+	defer st.runner.Wake() // it may wait for room, or for the end of what others staged
+	if idle {
+		st.runner.Turn()
+	}
+	st.trim(idle)
+}
+
+// trim gives back what was delivered of the staged log. What the processors remember must be durable before.
+func (st *stage) trim(idle bool) {
 	s := st.s
 	s.trimMu.Lock()
 	defer s.trimMu.Unlock()
-	defer st.runner.Wake() // it may wait for room, or for the end of what others staged
 	mark := st.main.journal.Cursor()
 	if !st.log.Advance(mark.Pos, mark.Offset) && !idle {
 		return
 	}
 	upto, err := st.runner.Sync()
 	if errors.Is(err, staging.ErrBusy) {
+		st.late.Store(true)
 		return
 	}
 	if err = errors.Join(err, st.main.journal.Sync()); err != nil {
@@ -258,7 +297,7 @@ func (st *stage) isOpenBefore() bool {
 func (st *stage) noted() record.Position {
 	saved, err := staged.Load(st.s.env.fs, st.s.stageState())
 	if err == nil {
-		err = saved.CatchUp(logNotes{st.log}, func(staged.State, []byte) error { return nil })
+		err = saved.CatchUp(stagedNotes{logNotes{st.log}}, func(staged.State, []byte) error { return nil })
 	}
 	if err != nil {
 		return 0 // told when the runner is made
