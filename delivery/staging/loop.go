@@ -152,7 +152,9 @@ func (r *Runner) follow() (ready bool, err error) {
 // Turn is called by delivery when it is between two rounds, and no decision of the last one counts any more: other processors may begin if
 // all that was staged was delivered. The version changes at no other time.
 func (r *Runner) Turn() {
-	r.turnMu.Lock()
+	if !r.turnMu.TryLock() {
+		return // it is asked for again
+	}
 	defer r.turnMu.Unlock()
 	newest := r.opt.Version()
 	if r.opt.Same(r.Version(), newest) || !r.opt.Settled() {

@@ -311,7 +311,9 @@ func (s *stream) folderOf(r *reader) string {
 
 // settledMark is how far the log is needed no more: everything before it was delivered, or made durable elsewhere.
 func (s *stream) settledMark() journal.Mark {
-	readers := slices.DeleteFunc(slices.Clone(s.readers), func(r *reader) bool { return r.staged || r.isOver() })
+	readers := slices.DeleteFunc(slices.Clone(s.readers), func(r *reader) bool {
+		return r.staged || r.isOver() || s.stage != nil && r.finishing && len(r.journal.Pending()) == 0 // turned off, and done
+	})
 	if s.stage == nil {
 		return slowest(readers)
 	}
